@@ -1,0 +1,282 @@
+//! What a build request asks for: the `customData.build` of a queued event. Strict: an unknown key is an error.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::TimeLimit;
+
+/// One build, as its request describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSpec {
+    /// The container image in which the steps run.
+    pub image: String,
+    /// The steps, run one after the other by `/bin/sh -ec`; without any, the image's own entry point runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// Environment variables of every step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalars")]
+    pub env: BTreeMap<String, String>,
+    /// Processors: a class (`micro, low, high, turbo, max`) or a quantity such as `2` or `500m`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub cpu: Option<String>,
+    /// Memory: a class, a quantity such as `4Gi`, or a bare number of GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub ram: Option<String>,
+    /// How long the build may run; the executor's own maximum still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<TimeLimit>,
+    /// Annotations: `screwdriver.cd/…` steer the build, others reach the pod where the fleet file allows it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalars")]
+    pub annotations: BTreeMap<String, String>,
+    /// The pipeline that the build belongs to, for people and for fairness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// The job of that pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// One step of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What the step is called.
+    pub name: String,
+    /// The shell text that it runs.
+    pub run: String,
+}
+
+/// A build that cannot be run as it is described.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("customData.build{}: {rule}", if path.is_empty() || path == "." { String::new() } else { format!(".{path}") })]
+pub struct InvalidBuild {
+    /// Which field, for example `steps[0].run`.
+    pub path: String,
+    /// What it breaks.
+    pub rule: String,
+}
+
+const CLASSES: [&str; 5] = ["micro", "low", "high", "turbo", "max"];
+const SUFFIXES: [&str; 12] = ["", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
+const MOST_STEPS: usize = 500;
+
+impl BuildSpec {
+    /// Reads and checks a build.
+    ///
+    /// # Errors
+    /// When a key is unknown, missing or of the wrong type, or when a value breaks its rule.
+    pub fn parse(json: &str) -> Result<Self, InvalidBuild> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let spec: Self = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| InvalidBuild { path: error.path().to_string(), rule: error.inner().to_string() })?;
+        spec.check().map(|()| spec)
+    }
+
+    /// The value of a Screwdriver annotation, for example `executor`, with either prefix.
+    #[must_use]
+    pub fn screwdriver(&self, name: &str) -> Option<&str> {
+        PREFIXES.iter().find_map(|prefix| self.annotations.get(&format!("{prefix}{name}"))).map(String::as_str)
+    }
+
+    /// Annotations that are not Screwdriver's.
+    pub fn foreign_annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.annotations
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .filter(|(key, _)| !PREFIXES.iter().any(|p| key.starts_with(p)))
+    }
+
+    /// How long the build asks to run: its `timeout`, else Screwdriver's annotation.
+    ///
+    /// # Errors
+    /// When the annotation is not a time limit.
+    pub fn asked_timeout(&self) -> Result<Option<TimeLimit>, InvalidBuild> {
+        match (self.timeout, self.screwdriver("timeout")) {
+            (Some(timeout), _) => Ok(Some(timeout)),
+            (None, None) => Ok(None),
+            (None, Some(text)) => text.parse().map(Some).map_err(|error| broken("annotations.screwdriver.cd/timeout", error)),
+        }
+    }
+
+    fn check(&self) -> Result<(), InvalidBuild> {
+        if self.image.is_empty() || self.image.len() > 1024 || !self.image.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(broken("image", "must be an image reference: 1 to 1024 printable characters without spaces"));
+        }
+        if self.steps.len() > MOST_STEPS {
+            return Err(broken("steps", format!("{} steps, at most {MOST_STEPS}", self.steps.len())));
+        }
+        for (n, step) in self.steps.iter().enumerate() {
+            step.check(n)?;
+        }
+        for name in self.env.keys() {
+            check_variable(name)?;
+        }
+        for (field, size) in [("cpu", &self.cpu), ("ram", &self.ram)] {
+            size.as_deref().map_or(Ok(()), |size| check_size(field, size))?;
+        }
+        for name in ["cpu", "ram"] {
+            self.screwdriver(name).map_or(Ok(()), |size| check_size(&format!("annotations.screwdriver.cd/{name}"), size))?;
+        }
+        for key in self.annotations.keys() {
+            check_annotation(key)?;
+        }
+        if self.asked_timeout()? == Some(TimeLimit::ZERO) {
+            return Err(broken("timeout", "must be more than 0"));
+        }
+        Ok(())
+    }
+}
+
+const PREFIXES: [&str; 2] = ["screwdriver.cd/", "beta.screwdriver.cd/"];
+
+impl Step {
+    fn check(&self, n: usize) -> Result<(), InvalidBuild> {
+        if self.name.is_empty() || self.name.len() > 100 || self.name.chars().any(char::is_control) {
+            return Err(broken(format!("steps[{n}].name"), "must be 1 to 100 characters without control characters"));
+        }
+        if self.run.trim().is_empty() || self.run.contains('\0') {
+            return Err(broken(format!("steps[{n}].run"), "must be shell text"));
+        }
+        Ok(())
+    }
+}
+
+fn check_variable(name: &str) -> Result<(), InvalidBuild> {
+    let valid = name.bytes().enumerate().all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
+    if valid && !name.is_empty() {
+        Ok(())
+    } else {
+        Err(broken(format!("env.{name}"), "a variable's name is letters, digits and _, and starts with no digit"))
+    }
+}
+
+/// The rule of Kubernetes for annotation keys: an optional DNS prefix, then a name of at most 63 characters.
+fn check_annotation(key: &str) -> Result<(), InvalidBuild> {
+    let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
+    let part = |text: &str, most: usize, also: &[u8]| {
+        text.len() <= most
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
+    };
+    let valid = part(name, 63, b"-_.") && (!key.contains('/') || part(prefix, 253, b"-."));
+    if valid {
+        Ok(())
+    } else {
+        Err(broken(format!("annotations.{key}"), "not an annotation key: [prefix/]name, as Kubernetes has it"))
+    }
+}
+
+fn check_size(field: &str, size: &str) -> Result<(), InvalidBuild> {
+    let digits = size.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(size.len());
+    let (number, suffix) = size.split_at(digits);
+    let exact = number.parse::<f64>().is_ok_and(|n| n > 0.0) && SUFFIXES.contains(&suffix);
+    let class = CLASSES.iter().any(|class| class.eq_ignore_ascii_case(size));
+    if exact || class {
+        Ok(())
+    } else {
+        Err(broken(field, format!("{size:?} is neither a class ({}) nor a quantity such as 2, 500m or 4Gi", CLASSES.join(", "))))
+    }
+}
+
+fn broken(path: impl Into<String>, rule: impl ToString) -> InvalidBuild {
+    InvalidBuild { path: path.into(), rule: rule.to_string() }
+}
+
+/// A text, number or truth value, as YAML and Screwdriver write annotations and sizes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Truth(bool),
+    Number(serde_json::Number),
+}
+
+impl Scalar {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Truth(truth) => truth.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Option::<Scalar>::deserialize(deserializer).map_err(|_| de::Error::custom("must be a text or a number"))?;
+    Ok(value.map(Scalar::text))
+}
+
+fn scalars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, Scalar>::deserialize(deserializer)
+        .map_err(|_| de::Error::custom("must map names to texts, numbers or truth values"))?;
+    Ok(values.into_iter().map(|(key, value)| (key, value.text())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(json: &str) -> String {
+        BuildSpec::parse(json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_build_is_read() {
+        let spec = BuildSpec::parse(
+            r#"{"image": "node:20", "steps": [{"name": "test", "run": "npm test"}], "env": {"CI": true}, "cpu": 8, "ram": "HIGH", "timeout": "20s",
+                "annotations": {"screwdriver.cd/executor": "k8s", "dev.switchyard/run-for": "1s"}, "pipeline": "p", "job": "main"}"#,
+        )
+        .unwrap();
+        assert_eq!(spec.cpu.as_deref(), Some("8"));
+        assert_eq!(spec.env["CI"], "true");
+        assert_eq!(spec.screwdriver("executor"), Some("k8s"));
+        assert_eq!(spec.foreign_annotations().collect::<Vec<_>>(), [("dev.switchyard/run-for", "1s")]);
+        assert_eq!(BuildSpec::parse(&serde_json::to_string(&spec).unwrap()), Ok(spec));
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_the_rule() {
+        assert!(
+            refusal(r#"{"image": "a", "imag": 1}"#).starts_with("customData.build.imag: unknown field"),
+            "{}",
+            refusal(r#"{"image": "a", "imag": 1}"#)
+        );
+        assert!(refusal("{}").contains("missing field `image`"));
+        assert!(
+            refusal(r#"{"image": "a", "steps": [{"name": "x", "run": " "}]}"#)
+                .starts_with("customData.build.steps[0].run: must be shell text")
+        );
+        assert!(
+            refusal(r#"{"image": "a", "steps": [{"name": "x"}]}"#).starts_with("customData.build.steps[0]: missing field `run`")
+        );
+        assert!(refusal(r#"{"image": "a", "cpu": "lots"}"#).starts_with("customData.build.cpu: \"lots\" is neither a class"));
+        assert!(refusal(r#"{"image": "a", "env": {"1A": "x"}}"#).starts_with("customData.build.env.1A"));
+        assert!(refusal(r#"{"image": "a b"}"#).starts_with("customData.build.image"));
+        assert!(refusal(r#"{"image": "a", "timeout": 0}"#).starts_with("customData.build.timeout"));
+    }
+
+    #[test]
+    fn wrong_annotations_are_named() {
+        let with = |annotation: &str| refusal(&format!(r#"{{"image": "a", "annotations": {annotation}}}"#));
+        assert!(
+            with(r#"{"screwdriver.cd/timeout": "soon"}"#)
+                .contains("annotations.screwdriver.cd/timeout: \"soon\" is not a time limit")
+        );
+        assert!(with(r#"{"not a key": "x"}"#).contains("annotations.not a key: not an annotation key"));
+        assert!(with(r#"{"a": ["x"]}"#).contains("must map names to texts"));
+    }
+
+    #[test]
+    fn a_timeout_beats_the_annotation_and_a_bare_number_is_minutes() {
+        let asked = |json: &str| BuildSpec::parse(json).unwrap().asked_timeout().unwrap();
+        assert_eq!(asked(r#"{"image": "a", "annotations": {"beta.screwdriver.cd/timeout": 5}}"#), Some(TimeLimit::minutes(5)));
+        assert_eq!(
+            asked(r#"{"image": "a", "timeout": "20s", "annotations": {"screwdriver.cd/timeout": 5}}"#),
+            Some(TimeLimit::seconds(20))
+        );
+        assert_eq!(asked(r#"{"image": "a"}"#), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! The contract between the services: events, subjects, identity and the build ledger.
+//!
+//! Everything here is pure: no clock, no IO, no randomness, and no knowledge of NATS or Kubernetes. Time and
+//! state are arguments. What crosses a process boundary is defined here and nowhere else.
+
+mod build;
+mod identity;
+mod ledger;
+mod limit;
+mod reason;
+mod subject;
+
+pub use build::{BuildSpec, InvalidBuild, Step};
+pub use identity::{
+    BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, derived_chain_id, derived_traceparent, message_id,
+};
+pub use ledger::{
+    Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_RESULT, Outcome, Record, Request, Standing,
+};
+pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
+pub use reason::Reason;
+pub use subject::{Clock, ClockKind, InvalidClock, ci, dead, tenant_of, token, yard};

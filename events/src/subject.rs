@@ -1,0 +1,185 @@
+//! The subjects that events and clocks travel on.
+
+use std::{fmt, str::FromStr};
+
+use crate::BuildKey;
+
+/// The subject of an incoming event: `ci.<tenant>.<type>`. The tenant is proved by the publisher's permissions.
+#[must_use]
+pub fn ci(tenant: &str, event_type: &str) -> String {
+    format!("ci.{}.{}", token(tenant), tokens(event_type))
+}
+
+/// The subject of an event of ours: `yard.<type>` and what consumers filter by.
+#[must_use]
+pub fn yard(event_type: &str, last: &[&str]) -> String {
+    let mut subject = format!("yard.{}", tokens(event_type));
+    for part in last {
+        subject.push('.');
+        subject.push_str(&token(part));
+    }
+    subject
+}
+
+/// The subject of a dead letter: `dead.<stream>.<durable>`.
+#[must_use]
+pub fn dead(stream: &str, durable: &str) -> String {
+    format!("dead.{}.{}", token(stream), token(durable))
+}
+
+/// The tenant that published on this subject, if it is one of `ci.<tenant>.>`.
+#[must_use]
+pub fn tenant_of(subject: &str) -> Option<&str> {
+    subject.strip_prefix("ci.")?.split('.').next().filter(|tenant| !tenant.is_empty())
+}
+
+/// One token of a subject: what NATS would not take as a literal token becomes `_`.
+#[must_use]
+pub fn token(text: &str) -> String {
+    if text.is_empty() {
+        return "_".to_owned();
+    }
+    text.chars().map(|c| if c == '.' { '_' } else { literal(c) }).collect()
+}
+
+/// Event types are dotted already; an empty token or a wildcard in a foreign one becomes `_`.
+fn tokens(event_type: &str) -> String {
+    let mut subject = String::with_capacity(event_type.len());
+    for (n, part) in event_type.split('.').enumerate() {
+        if n > 0 {
+            subject.push('.');
+        }
+        if part.is_empty() {
+            subject.push('_');
+        }
+        subject.extend(part.chars().map(literal));
+    }
+    subject
+}
+
+fn literal(c: char) -> char {
+    if c.is_ascii_graphic() && !matches!(c, '*' | '>') { c } else { '_' }
+}
+
+/// A time limit that is being counted for one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Clock {
+    /// The executor whose reaper counts it.
+    pub executor: String,
+    /// Which limit.
+    pub kind: ClockKind,
+    /// Of which build.
+    pub build: BuildKey,
+    /// Of which attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Which time limit a clock counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClockKind {
+    /// Routed to bound.
+    Queued,
+    /// Bound to running.
+    Pending,
+    /// Running to ended.
+    Running,
+    /// Delete asked to gone.
+    Teardown,
+}
+
+/// A subject that is not one of a fired clock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not fire.<executor>.<clock>.<build>.<attempt>")]
+pub struct InvalidClock(String);
+
+impl ClockKind {
+    const ALL: [Self; 4] = [Self::Queued, Self::Pending, Self::Running, Self::Teardown];
+
+    /// The clock of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The clock's name, as in subjects, events and the fleet file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Teardown => "teardown",
+        }
+    }
+}
+
+impl fmt::Display for ClockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Clock {
+    /// Where the clock is armed: publishing again replaces it, purging it cancels it.
+    #[must_use]
+    pub fn timer_subject(&self) -> String {
+        format!("timer.{}", self.tail())
+    }
+
+    /// Where it fires.
+    #[must_use]
+    pub fn fire_subject(&self) -> String {
+        format!("fire.{}", self.tail())
+    }
+
+    fn tail(&self) -> String {
+        format!("{}.{}.{}.{}", token(&self.executor), self.kind, self.build, self.attempt)
+    }
+}
+
+impl FromStr for Clock {
+    type Err = InvalidClock;
+
+    fn from_str(subject: &str) -> Result<Self, InvalidClock> {
+        let invalid = || InvalidClock(subject.to_owned());
+        let parts: Vec<_> = subject.split('.').collect();
+        let ["fire", executor, kind, build, attempt] = parts[..] else { return Err(invalid()) };
+        Ok(Self {
+            executor: executor.to_owned(),
+            kind: ClockKind::named(kind).ok_or_else(invalid)?,
+            build: build.parse().map_err(|_| invalid())?,
+            attempt: attempt.parse().map_err(|_| invalid())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_fired_clock_names_what_was_armed() {
+        let clock = Clock { executor: "k8s-vm".into(), kind: ClockKind::Running, build: BuildKey::of("a", "b", "c"), attempt: 2 };
+        assert_eq!(clock.fire_subject().parse(), Ok(clock.clone()));
+        assert!("fire.k8s.running.short.1".parse::<Clock>().is_err());
+        assert!(clock.timer_subject().parse::<Clock>().is_err());
+    }
+
+    #[test]
+    fn the_tenant_stands_in_the_subject() {
+        assert_eq!(tenant_of("ci.acme.dev.cdevents.build.queued.0.3.0"), Some("acme"));
+        assert_eq!(tenant_of("yard.acme.x"), None);
+        assert_eq!(tenant_of("ci."), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_foreign_type_can_make_a_wildcard_or_an_empty_token(tenant in ".*", event_type in ".*") {
+            let subject = ci(&tenant, &event_type);
+            prop_assert!(subject.split('.').all(|t| !t.is_empty() && t != "*" && t != ">"), "{}", subject);
+            prop_assert!(subject.bytes().all(|b| b.is_ascii_graphic()));
+        }
+    }
+}
