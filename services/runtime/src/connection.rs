@@ -1,0 +1,384 @@
+//! The connection to NATS: who we are, what is final, and what is worth waiting for.
+use std::error::Error as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr, ServerError, ServerInfo};
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff as _;
+use tracing::{info, warn};
+
+use crate::nats_events::Listener;
+use crate::seldom::Seldom;
+
+/// The oldest server that has message schedules, per-message TTLs and consumer resets.
+const OLDEST: (u64, u64) = (2, 14);
+/// Three missed answers end a connection: a frozen server is noticed within 15 s.
+const PING: Duration = Duration::from_secs(5);
+const FLUSH: Duration = Duration::from_secs(2);
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Where NATS is, and who we are there. No secret is an argument: others could read it in the list of processes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "NATS")]
+pub struct NatsSettings {
+    /// Servers, comma-separated; `tls://` asks for TLS.
+    #[arg(
+        long = "nats-url",
+        env = "NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        value_delimiter = ',',
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub nats_urls: Vec<String>,
+    /// User name; its password is in `NATS_PASSWORD` or in --nats-password-file. Replies come on `_INBOX_<user>.>`.
+    #[arg(long, env = "NATS_USER", value_name = "NAME")]
+    pub nats_user: Option<String>,
+    /// The password; set by the environment variable `NATS_PASSWORD` only.
+    #[arg(skip = Secret::from_environment())]
+    pub nats_password: Secret,
+    /// File that holds the password.
+    #[arg(long, env = "NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
+    pub nats_password_file: Option<PathBuf>,
+    /// Credentials file (JWT and seed).
+    #[arg(long, env = "NATS_CREDS", value_name = "FILE", conflicts_with = "nats_user")]
+    pub nats_creds: Option<PathBuf>,
+    /// File that holds an nkey seed.
+    #[arg(long, env = "NATS_NKEY_FILE", value_name = "FILE", conflicts_with_all = ["nats_user", "nats_creds"])]
+    pub nats_nkey_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authorities that may vouch for the server, instead of the system's; asks for TLS.
+    #[arg(long, env = "NATS_CA", value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+    /// Our certificate (PEM), if the server wants one; asks for TLS.
+    #[arg(long, env = "NATS_CERT", value_name = "FILE", requires = "nats_key")]
+    pub nats_cert: Option<PathBuf>,
+    /// The key (PEM) of our certificate.
+    #[arg(long, env = "NATS_KEY", value_name = "FILE", requires = "nats_cert")]
+    pub nats_key: Option<PathBuf>,
+}
+
+/// A secret, not shown in debug output.
+#[derive(Clone, Default)]
+pub struct Secret(pub Option<String>);
+
+impl Secret {
+    fn from_environment() -> Self {
+        Self(std::env::var("NATS_PASSWORD").ok().filter(|password| !password.is_empty()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "none" })
+    }
+}
+
+/// Why there is no usable connection to NATS.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The settings contradict each other or name something that is not there.
+    #[error("{0}")]
+    Settings(String),
+    /// No server answered. This may pass.
+    #[error("no NATS at {servers}: {reason}")]
+    Unreachable {
+        /// Where.
+        servers: String,
+        /// What the attempt ended with.
+        reason: String,
+    },
+    /// The server does not accept our credentials, or we not its certificate.
+    #[error("NATS at {servers} and we do not accept each other: {reason}")]
+    Refused {
+        /// Where.
+        servers: String,
+        /// What one of the two said.
+        reason: String,
+    },
+    /// The server lacks features that we need.
+    #[error("nats-server {_0} is too old: {major}.{minor} or newer is needed", major = OLDEST.0, minor = OLDEST.1)]
+    TooOld(String),
+    /// The server has no JetStream, and knows of none in its cluster.
+    #[error("JetStream is not enabled on NATS at {0}: start nats-server with -js")]
+    NoJetStream(String),
+}
+
+impl ConnectError {
+    /// Whether waiting can help.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Settings(_) | Self::Refused { .. } | Self::TooOld(_) | Self::NoJetStream(_) => false,
+        }
+    }
+}
+
+/// Connects to NATS as `switchyard-<service>-<host>-<pid>` and checks that the server is new enough and has JetStream. Tries once; once
+/// connected, the client reconnects by itself for ever.
+///
+/// # Errors
+/// If no server can be reached, it refuses us, or is not one we can work with.
+pub async fn connect(service: &str, settings: &NatsSettings) -> Result<Client, ConnectError> {
+    let servers = settings.servers()?;
+    let client = match settings.options(service)?.connect(servers).await {
+        Ok(client) => client,
+        Err(error) => return Err(settings.classify(&error)),
+    };
+    let server = client.server_info();
+    usable(&client, &server, settings).await?;
+    info!(
+        server = server.server_name,
+        version = server.version,
+        user = settings.nats_user,
+        "connected to NATS at {}",
+        settings.place()
+    );
+    Ok(client)
+}
+
+/// Connects like [`connect`], and waits as long as no server can be reached. Says so at once, and then every half minute.
+pub(crate) async fn wait(service: &str, settings: &NatsSettings) -> Result<Client, ConnectError> {
+    let seldom = Seldom::every(Duration::from_secs(30));
+    let mut delays = delays(Duration::from_secs(2));
+    loop {
+        match connect(service, settings).await {
+            Err(error) if error.may_pass() => {
+                if let (ConnectError::Unreachable { servers, reason }, Some(_)) = (&error, seldom.may_say("", Instant::now())) {
+                    warn!("waiting for NATS at {servers}: {reason}; retrying");
+                }
+                tokio::time::sleep(delays.next_backoff().unwrap_or(PING)).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+/// Sends what is buffered, above all acknowledgements, and closes the connection. Takes three seconds at most.
+pub async fn close(nats: &Client) {
+    // Draining alone returns before anything is written.
+    if let Ok(Ok(())) = tokio::time::timeout(FLUSH, nats.flush()).await {
+    } else {
+        warn!("not everything could be sent to NATS: what was not acknowledged will be delivered again");
+    }
+    if nats.drain().await.is_ok() {
+        let closed = async { while nats.flush().await.is_ok() {} };
+        let _ = tokio::time::timeout(CLOSE, closed).await;
+    }
+}
+
+/// This machine's name, or the pod's.
+pub(crate) fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// From 0.1 s, doubling, each 50 % more or less, for ever.
+fn delays(longest: Duration) -> ExponentialBackoff {
+    let first = Duration::from_millis(100);
+    ExponentialBackoff {
+        current_interval: first,
+        initial_interval: first,
+        multiplier: 2.0,
+        randomization_factor: 0.5,
+        max_interval: longest,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    }
+}
+
+/// How long to wait before each attempt to reconnect. The client counts attempts from 1 after every success.
+fn reconnect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
+    let state = Mutex::new((true, delays(PING)));
+    move |attempt| {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first_ever, delays) = &mut *state;
+        if std::mem::take(first_ever) {
+            return Duration::ZERO;
+        }
+        if attempt <= 1 {
+            delays.reset();
+        }
+        delays.next_backoff().unwrap_or(PING)
+    }
+}
+
+impl NatsSettings {
+    /// The servers without anything secret, for messages.
+    fn place(&self) -> String {
+        let host = |url: &String| url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host).to_owned();
+        self.nats_urls.iter().map(host).collect::<Vec<_>>().join(", ")
+    }
+
+    fn servers(&self) -> Result<Vec<ServerAddr>, ConnectError> {
+        let wrong = |why: &str| ConnectError::Settings(format!("the URL of NATS ({}) {why}", self.place()));
+        self.nats_urls
+            .iter()
+            .map(|url| {
+                let server: ServerAddr = url.parse().map_err(|error: io::Error| wrong(&format!("is wrong: {error}")))?;
+                if server.username().is_some() || server.password().is_some() {
+                    Err(wrong("must not hold credentials: use NATS_USER and NATS_PASSWORD, or a file"))
+                } else {
+                    Ok(server)
+                }
+            })
+            .collect()
+    }
+
+    fn options(&self, service: &str) -> Result<ConnectOptions, ConnectError> {
+        let events = Arc::new(Listener::new());
+        let options = ConnectOptions::new()
+            .name(format!("switchyard-{service}-{}-{}", host(), std::process::id()))
+            .ping_interval(PING)
+            .reconnect_delay_callback(reconnect_delay())
+            .event_callback(move |event| {
+                events.hear(&event);
+                std::future::ready(())
+            });
+        self.tls(self.identity(options)?)
+    }
+
+    fn identity(&self, options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
+        if let Some(file) = &self.nats_creds {
+            return options
+                .credentials(&read(file)?)
+                .map_err(|error| ConnectError::Settings(format!("{}: {error}", file.display())));
+        }
+        if let Some(file) = &self.nats_nkey_file {
+            return Ok(options.nkey(read(file)?));
+        }
+        let Some(user) = &self.nats_user else { return Ok(options) };
+        if user.is_empty() || user.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '>')) || user.ends_with('.') {
+            return Err(ConnectError::Settings(format!(
+                "the NATS user {user:?} cannot be part of a subject, and its inbox is one"
+            )));
+        }
+        Ok(options.user_and_password(user.clone(), self.password()?).custom_inbox_prefix(format!("_INBOX_{user}")))
+    }
+
+    fn password(&self) -> Result<String, ConnectError> {
+        let wrong = |why: &str| Err(ConnectError::Settings(why.to_owned()));
+        match (&self.nats_password.0, &self.nats_password_file) {
+            (Some(password), None) => Ok(password.clone()),
+            (None, Some(file)) => read(file),
+            (None, None) => wrong("a NATS user needs a password, in NATS_PASSWORD or in --nats-password-file"),
+            (Some(_), Some(_)) => wrong("the NATS password is given twice, by NATS_PASSWORD and by --nats-password-file"),
+        }
+    }
+
+    fn tls(&self, mut options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
+        for file in [&self.nats_ca, &self.nats_cert, &self.nats_key].into_iter().flatten() {
+            // The client would say that a file is missing, but not which.
+            read(file)?;
+            options = options.require_tls(true);
+        }
+        if let Some(authorities) = &self.nats_ca {
+            options = options.add_root_certificates(authorities.clone());
+        }
+        if let (Some(certificate), Some(key)) = (&self.nats_cert, &self.nats_key) {
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
+        Ok(options)
+    }
+
+    /// Whether the failed attempt is final. The server's word is; so is TLS; that nobody answers is not.
+    fn classify(&self, error: &async_nats::ConnectError) -> ConnectError {
+        let (servers, reason) = (self.place(), error.source().map_or_else(|| error.to_string(), ToString::to_string));
+        match error.kind() {
+            ConnectErrorKind::AuthorizationViolation => {
+                let user = self.nats_user.as_deref().map_or_else(|| "no user name".to_owned(), |user| format!("user {user}"));
+                ConnectError::Refused { servers, reason: format!("authorization violation ({user})") }
+            }
+            ConnectErrorKind::Authentication | ConnectErrorKind::Tls => ConnectError::Refused { servers, reason },
+            ConnectErrorKind::ServerParse => ConnectError::Settings(reason),
+            ConnectErrorKind::Io if is_tls(error) || is_about_identity(error) => ConnectError::Refused { servers, reason },
+            ConnectErrorKind::Io | ConnectErrorKind::Dns => ConnectError::Unreachable { servers, reason },
+            ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
+                ConnectError::Unreachable { servers, reason: "timed out".to_owned() }
+            }
+        }
+    }
+}
+
+fn is_tls(error: &async_nats::ConnectError) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<async_nats::rustls::Error>()).is_some()
+}
+
+fn is_about_identity(error: &async_nats::ConnectError) -> bool {
+    match error.source().and_then(|source| source.downcast_ref::<ServerError>()) {
+        Some(ServerError::AuthorizationViolation) => true,
+        Some(ServerError::Other(message)) => message.to_lowercase().contains("authenti"),
+        Some(ServerError::SlowConsumer(_)) | None => false,
+    }
+}
+
+/// The file's text without white space around it.
+fn read(file: &Path) -> Result<String, ConnectError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ConnectError::Settings(format!("cannot read {}: {error}", file.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+async fn usable(client: &Client, server: &ServerInfo, settings: &NatsSettings) -> Result<(), ConnectError> {
+    if !is_new_enough(&server.version) {
+        return Err(ConnectError::TooOld(server.version.clone()));
+    }
+    // A server without JetStream may belong to a cluster that has it: then somebody answers.
+    if !server.jetstream {
+        let answer = tokio::time::timeout(FLUSH, client.request("$JS.API.INFO", "".into())).await;
+        if let Ok(Err(error)) = answer
+            && error.kind() == async_nats::RequestErrorKind::NoResponders
+        {
+            return Err(ConnectError::NoJetStream(settings.place()));
+        }
+    }
+    Ok(())
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse().ok());
+    matches!((numbers.next(), numbers.next()), (Some(Some(major)), Some(Some(minor))) if (major, minor) >= OLDEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_before_2_14_are_too_old() {
+        for (version, enough) in [
+            ("2.14.0", true),
+            ("2.15.2", true),
+            ("3.0.0", true),
+            ("2.14.0-beta.1", true),
+            ("v2.14.1", true),
+            ("2.13.9", false),
+            ("2.9.25", false),
+            ("1.4.1", false),
+            ("", false),
+            ("dev", false),
+        ] {
+            assert_eq!(is_new_enough(version), enough, "{version}");
+        }
+    }
+
+    #[test]
+    fn the_first_connection_is_made_at_once_and_reconnects_spread_out() {
+        let delay = reconnect_delay();
+        assert_eq!(delay(1), Duration::ZERO);
+        let after: Vec<Duration> = (1..20).map(&delay).collect();
+        assert!(after.iter().all(|delay| !delay.is_zero()), "{after:?}");
+        assert!(after.iter().all(|delay| *delay <= PING * 3 / 2), "{after:?}");
+        assert!(after[18] >= PING / 2, "{after:?}");
+        assert!(delay(1) <= Duration::from_millis(150), "a success starts the delays again");
+        let spread: std::collections::BTreeSet<Duration> = (0..20).map(|_| delay(1)).collect();
+        assert!(spread.len() > 10, "{spread:?}");
+    }
+}
