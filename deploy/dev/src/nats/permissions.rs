@@ -1,0 +1,217 @@
+//! Who may do what on NATS: the one table.
+//!
+//! A service may consume only the durables that are its own and write only what is its to say. In particular no publisher can write
+//! to `yard.>`, so none can forge a `routed` or a `finished`; and the ledger (`builds`) is closed to the router.
+//! NATS knows no pattern inside a token, so what is one set per executor is written out for each executor.
+
+use serde_json::{Value, json};
+
+/// What a user may publish and subscribe to.
+#[derive(Clone, Debug)]
+pub(crate) struct Permissions {
+    pub(crate) user: String,
+    publish: Vec<String>,
+    subscribe: Vec<String>,
+}
+
+impl Permissions {
+    /// As the server's configuration wants it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "publish": { "allow": self.publish }, "subscribe": { "allow": self.subscribe } })
+    }
+}
+
+/// The prefix under which a user, and nobody else but full users, may listen for replies.
+pub(crate) fn inbox(user: &str) -> String {
+    format!("_INBOX_{user}")
+}
+
+/// The table.
+pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions> {
+    let mut table = vec![
+        full("provision"),
+        full("loadtest"),
+        User::new("router")
+            .consumes("CI", ["router"])
+            .consumes("YARD", ["router-requeued"])
+            .gets("CI")
+            .gets("YARD")
+            .reads("config")
+            .publishes(["yard.>", "dead.>"])
+            .done(),
+        User::new("launcher")
+            .consumes("YARD", each("launcher", executors))
+            .writes("builds")
+            .writes("executors")
+            .publishes(["yard.>", "dead.>"])
+            .done(),
+        User::new("reaper")
+            .consumes("CI", each("cancel", executors))
+            .consumes("YARD", each("reaper", executors))
+            .consumes("YARD", ["reaper"])
+            .consumes("TIMERS", each("clocks", executors))
+            .gets("TIMERS")
+            .publishes(["$JS.API.STREAM.PURGE.TIMERS"])
+            .writes("builds")
+            .lists("builds")
+            .writes("executors")
+            .publishes(["yard.>", "timer.>", "dead.>"])
+            .done(),
+        operator(),
+    ];
+    table.extend(tenants.iter().map(|tenant| publisher(tenant)));
+    table
+}
+
+/// The name of the user that publishes for a tenant.
+pub(crate) fn publisher_of(tenant: &str) -> String {
+    format!("publisher-{tenant}")
+}
+
+/// Everything: streams and consumers are made by `provision`, and `loadtest` measures with streams of its own.
+fn full(user: &str) -> Permissions {
+    Permissions { user: user.to_owned(), publish: vec![">".to_owned()], subscribe: vec![">".to_owned()] }
+}
+
+/// A CI system: it may say what happened at its tenant, and nothing else.
+fn publisher(tenant: &str) -> Permissions {
+    let user = publisher_of(tenant);
+    Permissions { publish: vec![format!("ci.{tenant}.>")], subscribe: vec![format!("{}.>", inbox(&user))], user }
+}
+
+/// The command line: reads everything, asks for builds and cancels, empties DEAD.
+fn operator() -> Permissions {
+    let reads = ["STREAM.NAMES", "STREAM.LIST", "STREAM.INFO.>", "STREAM.MSG.GET.>", "DIRECT.GET.>", "CONSUMER.NAMES.>"]
+        .into_iter()
+        .chain(["CONSUMER.LIST.>", "CONSUMER.INFO.>", "STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"]);
+    let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>"]);
+    for stream in ["CI", "YARD", "TIMERS", "INFERENCE", "DEAD", "KV_builds", "KV_executors", "KV_config"] {
+        user = user.follows(stream);
+    }
+    let mut permissions = user.done();
+    permissions.subscribe.extend(["ci.>", "yard.>", "inference.>", "timer.>", "fire.>", "dead.>"].map(str::to_owned));
+    permissions
+}
+
+fn each(durable: &str, executors: &[String]) -> Vec<String> {
+    executors.iter().map(|executor| format!("{durable}-{executor}")).collect()
+}
+
+struct User(Permissions);
+
+impl User {
+    fn new(user: &str) -> Self {
+        let subscribe = vec![format!("{}.>", inbox(user))];
+        Self(Permissions { user: user.to_owned(), publish: Vec::new(), subscribe }).publishes(["$JS.API.INFO"])
+    }
+
+    fn publishes(mut self, subjects: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.0.publish.extend(subjects.into_iter().map(Into::into));
+        self
+    }
+
+    /// Reads the state of a stream.
+    fn sees(self, stream: &str) -> Self {
+        self.publishes([format!("$JS.API.STREAM.INFO.{stream}")])
+    }
+
+    /// Consumes durables that somebody else made.
+    fn consumes<D: AsRef<str>>(self, stream: &str, durables: impl IntoIterator<Item = D>) -> Self {
+        durables.into_iter().fold(self.sees(stream), |user, durable| {
+            let durable = durable.as_ref();
+            user.publishes([
+                format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"),
+                format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"),
+                format!("$JS.ACK.{stream}.{durable}.>"),
+            ])
+        })
+    }
+
+    /// Fetches single messages, by sequence or the last of a subject.
+    fn gets(self, stream: &str) -> Self {
+        self.sees(stream).publishes([
+            format!("$JS.API.DIRECT.GET.{stream}"),
+            format!("$JS.API.DIRECT.GET.{stream}.>"),
+            format!("$JS.API.STREAM.MSG.GET.{stream}"),
+        ])
+    }
+
+    /// Reads keys of a bucket.
+    fn reads(self, bucket: &str) -> Self {
+        self.gets(&format!("KV_{bucket}"))
+    }
+
+    /// Reads and writes keys of a bucket.
+    fn writes(self, bucket: &str) -> Self {
+        self.reads(bucket).publishes([format!("$KV.{bucket}.>")])
+    }
+
+    /// Lists the keys of a bucket, or watches them.
+    fn lists(self, bucket: &str) -> Self {
+        self.follows(&format!("KV_{bucket}"))
+    }
+
+    /// Reads a stream in order, by a consumer that the client makes for itself.
+    fn follows(self, stream: &str) -> Self {
+        self.publishes([
+            format!("$JS.API.CONSUMER.CREATE.{stream}"),
+            format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+            format!("$JS.API.CONSUMER.DELETE.{stream}.>"),
+            format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.>"),
+            format!("$JS.FC.{stream}.>"),
+        ])
+    }
+
+    fn done(mut self) -> Permissions {
+        self.0.publish.sort();
+        self.0.publish.dedup();
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    fn may_publish(user: &str, subject: &str) -> bool {
+        let table = table(&["k8s".to_owned()], &["default".to_owned()]);
+        let permissions = table.iter().find(|row| row.user == user).expect("user");
+        permissions
+            .publish
+            .iter()
+            .any(|pattern| pattern == subject || pattern.strip_suffix('>').is_some_and(|prefix| subject.starts_with(prefix)))
+    }
+
+    #[test]
+    fn only_our_services_write_what_happened() {
+        for service in ["router", "launcher", "reaper"] {
+            assert!(may_publish(service, "yard.dev.cdevents.build.finished.0.3.0.b.1"), "{service}");
+            assert!(!may_publish(service, "ci.default.dev.cdevents.build.queued.0.3.0"), "{service}");
+        }
+        assert!(!may_publish("publisher-default", "yard.x"));
+        assert!(!may_publish("cli", "yard.x"));
+    }
+
+    #[test]
+    fn a_publisher_writes_only_for_its_own_tenant() {
+        assert!(may_publish("publisher-default", "ci.default.dev.cdevents.build.queued.0.3.0"));
+        assert!(!may_publish("publisher-default", "ci.other.dev.cdevents.build.queued.0.3.0"));
+        assert!(!may_publish("publisher-default", "$JS.API.STREAM.INFO.CI"));
+    }
+
+    #[test]
+    fn the_ledger_is_closed_to_the_router_and_the_clocks_to_the_launcher() {
+        assert!(!may_publish("router", "$KV.builds.b"));
+        assert!(may_publish("launcher", "$KV.builds.b"));
+        assert!(may_publish("reaper", "$KV.builds.b"));
+        assert!(!may_publish("launcher", "timer.k8s.queued.b.1"));
+        assert!(may_publish("reaper", "timer.k8s.queued.b.1"));
+    }
+
+    #[test]
+    fn a_service_takes_only_from_its_own_durables() {
+        assert!(may_publish("launcher", "$JS.API.CONSUMER.MSG.NEXT.YARD.launcher-k8s"));
+        assert!(!may_publish("launcher", "$JS.API.CONSUMER.MSG.NEXT.YARD.reaper-k8s"));
+        assert!(!may_publish("router", "$JS.API.CONSUMER.CREATE.CI.router"));
+    }
+}
