@@ -1,0 +1,187 @@
+//! The fleet file through the public API: the examples of the documentation load, and what is wrong is named.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+use std::fmt::Write as _;
+
+use switchyard_events::TimeLimit;
+use switchyard_fleet::{Fleet, Plugin};
+
+const DEV: &str = include_str!("../../../deploy/config/dev.yaml");
+
+/// The block that Kata Containers in Screwdriver was introduced with, unchanged.
+const SCREWDRIVER: &str = "
+version: 1
+executor:
+  plugin: k8s
+  k8s:
+    exclusion:
+      - 'rhel6'
+    weightage: 0
+    options:
+      kubernetes:
+        runtimeClass: kata
+        resources:
+          cpu: {micro: '0.5', low: 2, high: 6, turbo: 12}
+          memory: {micro: 1, low: 2, high: 12, turbo: 16}
+          disk: {space: '', speed: ''}
+        buildTimeout: 90
+        maxBuildTimeout: 120
+      launchImage: screwdrivercd/launcher
+      launchVersion: stable
+      prefix: ''
+      fusebox: {breaker: {timeout: 10000}}
+      requestretry: {retryDelay: 3000, maxAttempts: 5}
+  k8s-vm:
+    weightage: 0
+";
+
+fn error(yaml: &str) -> String {
+    Fleet::parse(yaml).unwrap_err().to_string()
+}
+
+/// A file whose only executor has these lines in its block.
+fn with(lines: &[&str]) -> String {
+    let mut yaml = "version: 1\nexecutor:\n  plugin: k8s\n  k8s:\n    weightage: 1\n".to_owned();
+    for line in lines {
+        writeln!(yaml, "    {line}").unwrap();
+    }
+    yaml
+}
+
+#[test]
+fn the_development_fleet_loads() {
+    let fleet = Fleet::parse(DEV).unwrap();
+    let names: Vec<_> = fleet.executors().iter().map(|executor| (executor.name.as_str(), executor.weightage.value())).collect();
+    assert_eq!(names, [("k8s", 20.0), ("k8s-vm", 80.0)]);
+    for executor in fleet.executors() {
+        assert_eq!(executor.plugin, Plugin::Kubernetes);
+        assert_eq!(executor.kubernetes.runtime_class.as_deref(), Some("kata"));
+        assert_eq!(executor.kubernetes.namespace, "builds");
+        assert_eq!(executor.kubernetes.node_selectors["dedicated"], "screwdriver-kata");
+    }
+    assert_eq!(fleet.default_executor().name, "k8s");
+    assert_eq!(fleet.executor("k8s").unwrap().exclusions.matches("registry/arya-RHEL6:latest"), Some("rhel6"));
+    assert_eq!(fleet.executor("k8s-vm").unwrap().exclusions.matches("registry/arya-rhel6:latest"), None);
+    assert_eq!(fleet.clocks().linger, TimeLimit::seconds(2));
+    assert!(fleet.allows_annotation("default", "dev.switchyard/run-for"));
+}
+
+#[test]
+fn screwdrivers_own_block_loads_as_it_is() {
+    let fleet = Fleet::parse(SCREWDRIVER).unwrap();
+    let k8s = fleet.default_executor();
+    assert!(k8s.weightage.is_zero());
+    assert_eq!(k8s.exclusions.matches("rhel6"), Some("rhel6"));
+    assert_eq!(k8s.kubernetes.resources.cpu.get(Some("micro")).unwrap().to_string(), "500m");
+    assert_eq!(k8s.kubernetes.resources.cpu.max.to_string(), "12", "what is left out is Screwdriver's default");
+    let kept: Vec<_> = k8s.kept.keys().copied().collect();
+    assert_eq!(kept, ["fusebox", "kubernetes.resources.disk", "launchImage", "launchVersion", "prefix", "requestretry"]);
+    assert_eq!(k8s.kept["requestretry"]["maxAttempts"], 5);
+    assert_eq!(fleet.executor("k8s-vm").unwrap().build_timeout, TimeLimit::minutes(90));
+    assert_eq!(fleet.clocks().queued, TimeLimit::minutes(480));
+}
+
+#[test]
+fn both_spellings_of_exclusions_and_of_the_plugin_are_read() {
+    for (exclusions, plugin) in [("exclusion", "plugin"), ("exclusions", "pluginName")] {
+        let yaml = with(&[&format!("{exclusions}: [rhel6, centos.6]"), &format!("{plugin}: kubernetes")]);
+        let fleet = Fleet::parse(&yaml).unwrap();
+        assert_eq!(fleet.default_executor().exclusions.patterns().collect::<Vec<_>>(), ["rhel6", "centos.6"]);
+    }
+}
+
+#[test]
+fn a_limit_is_what_the_build_asks_for_within_the_maximum() {
+    let fleet = Fleet::parse(DEV).unwrap();
+    let running = |asked| fleet.limits(fleet.default_executor(), asked).running;
+    assert_eq!(running(None), TimeLimit::minutes(90));
+    assert_eq!(running(Some(TimeLimit::seconds(20))), TimeLimit::seconds(20));
+    assert_eq!(running(Some(TimeLimit::minutes(600))), TimeLimit::minutes(120));
+    let limits = fleet.limits(fleet.default_executor(), Some(TimeLimit::seconds(20)));
+    assert_eq!((limits.running_max, limits.pending), (TimeLimit::minutes(120), TimeLimit::minutes(2)));
+}
+
+#[test]
+fn an_unknown_key_names_its_path_its_line_and_the_nearest_known_key() {
+    assert_eq!(
+        error(&with(&["exlcusion: [rhel6]"])),
+        "fleet file, line 6, executor.k8s.exlcusion: unknown key \"exlcusion\": did you mean \"exclusion\"?"
+    );
+    let deep = with(&["options: {kubernetes: {runtimeclass: kata}}"]);
+    assert!(error(&deep).ends_with("unknown key \"runtimeclass\": did you mean \"runtimeClass\"?"), "{}", error(&deep));
+    let top = format!("{}clock: {{}}\n", with(&[]));
+    assert!(error(&top).ends_with("unknown key \"clock\": did you mean \"clocks\"?"), "{}", error(&top));
+}
+
+#[test]
+fn a_wrong_value_names_its_path_line_and_rule() {
+    for (line, wanted) in [
+        ("exclusion: ['a(b']", "line 6, executor.k8s.exclusion[0]: \"a(b\" is not a regular expression: unclosed group"),
+        (
+            "options: {kubernetes: {buildTimeout: soon}}",
+            "executor.k8s.options.kubernetes.buildTimeout: \"soon\" is not a time limit",
+        ),
+        ("options: {kubernetes: {buildTimeout: 0}}", "executor.k8s.options.kubernetes.buildTimeout: must be more than 0"),
+        ("options: {kubernetes: {resources: {cpu: {low: lots}}}}", "resources.cpu.low: \"lots\" is not a quantity such as 2"),
+        ("options: {kubernetes: {imagePullPolicy: Sometimes}}", "imagePullPolicy: unknown"),
+        ("pluginName: docker", "executor.k8s.pluginName: must be kubernetes"),
+    ] {
+        let error = error(&with(&[line]));
+        assert!(error.contains(wanted), "{error}");
+    }
+    let negative = with(&[]).replace("weightage: 1", "weightage: -1");
+    assert!(error(&negative).contains("line 5, executor.k8s.weightage: \"-1\" is not a weight"), "{}", error(&negative));
+}
+
+#[test]
+fn a_name_with_nothing_behind_it_is_an_error() {
+    let default = with(&[]).replace("plugin: k8s", "plugin: k8s-vm");
+    assert!(error(&default).contains("executor.plugin: there is no executor \"k8s-vm\"; known are: k8s"), "{}", error(&default));
+    let missing = with(&[]).replace("  plugin: k8s\n", "");
+    assert!(error(&missing).contains("executor.plugin: the default executor is missing"), "{}", error(&missing));
+    let addition = format!("{}executors: {{k8x: {{}}}}\n", with(&[]));
+    assert!(error(&addition).contains("executors.k8x: there is no such executor"), "{}", error(&addition));
+}
+
+#[test]
+fn a_file_that_is_no_fleet_says_so_in_one_line() {
+    for (yaml, wanted) in [
+        ("", "fleet file"),
+        ("[]", "fleet file"),
+        ("version: 2\nexecutor: {plugin: a}", "version 2 is not known here"),
+        ("version: 1", "\"executor\" is missing"),
+        ("version: 1\nversion: 1", "\"version\" is given twice"),
+        ("a: [", "fleet file"),
+    ] {
+        let error = error(yaml);
+        assert!(error.contains(wanted) && !error.contains('\n'), "{error}");
+    }
+    let name = with(&[]).replace("k8s", "k8s.eu");
+    assert!(error(&name).contains("a name is 1 to 40"), "{}", error(&name));
+    let clocks = format!("{}clocks: {{pending: 0}}\n", with(&[]));
+    assert!(error(&clocks).contains("clocks.pending: must be more than 0"), "{}", error(&clocks));
+}
+
+#[test]
+fn a_tenant_sets_only_the_annotations_that_are_opened_to_it() {
+    let fleet =
+        Fleet::parse(&format!("{}tenants: {{acme: {{annotations: [a.b/*, exact, switchyard.dev/*]}}}}\n", with(&[]))).unwrap();
+    assert!(fleet.allows_annotation("acme", "a.b/c") && fleet.allows_annotation("acme", "exact"));
+    for key in ["a.b/", "a.bc/d", "exactly", "switchyard.dev/build"] {
+        assert!(!fleet.allows_annotation("acme", key), "{key}");
+    }
+    assert!(!fleet.allows_annotation("default", "a.b/c"));
+    let everything = format!("{}tenants: {{acme: {{annotations: ['*']}}}}\n", with(&[]));
+    assert!(error(&everything).contains("tenants.acme.annotations"), "{}", error(&everything));
+}
+
+#[test]
+fn the_revision_is_of_the_content_and_not_of_the_layout() {
+    let fleet = |yaml: &str| Fleet::parse(yaml).unwrap().revision().to_owned();
+    let yaml = "version: 1\nexecutor: {plugin: k8s, k8s: {weightage: 1, exclusion: [a]}}\n";
+    let moved = "# the same\nexecutor:\n  k8s:\n    exclusion: ['a']\n    weightage: 1\n  plugin: k8s\nversion: 1\n";
+    assert_eq!(fleet(yaml), fleet(moved));
+    assert_ne!(fleet(yaml), fleet(&yaml.replace("weightage: 1", "weightage: 2")));
+    assert_eq!(fleet(yaml).len(), 16);
+}
