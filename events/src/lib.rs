@@ -4,13 +4,23 @@
 //! state are arguments. What crosses a process boundary is defined here and nowhere else.
 
 mod build;
+mod cdevent;
+mod cloudevent;
 mod identity;
+mod json;
 mod ledger;
 mod limit;
 mod reason;
 mod subject;
+mod syntax;
+mod violation;
+mod vocabulary;
 
 pub use build::{BuildSpec, InvalidBuild, Step};
+pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
+pub use cloudevent::{
+    DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_structured, event_time, validate_cloudevent,
+};
 pub use identity::{
     BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, derived_chain_id, derived_traceparent, message_id,
 };
@@ -20,3 +30,5 @@ pub use ledger::{
 pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
 pub use reason::Reason;
 pub use subject::{Clock, ClockKind, InvalidClock, ci, dead, tenant_of, token, yard};
+pub use violation::Violation;
+pub use vocabulary::{Definition, EventType, Field, Kind, Version, definitions, validate};

@@ -1,0 +1,70 @@
+//! CDEvents in CloudEvents (CDEvents, cloudevents-binding.md).
+//!
+//! | attribute | is | read leniently |
+//! |---|---|---|
+//! | id | context.id | may differ: sdk-java draws its own; context.id counts |
+//! | source | context.source | must agree |
+//! | type | context.type | must agree |
+//! | subject | subject.id | may be missing (sdk-java), else must agree |
+//! | time | context.timestamp | may be missing (sdk-go) or differ (sdk-java: the time of sending); context.timestamp counts |
+//! | datacontenttype | application/json | may be missing, else must be JSON |
+//! | data | the whole CDEvent | |
+
+use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, EventBuilder as _, EventBuilderV10};
+
+use super::{CdEvent, CdEventError};
+use crate::{Violation, cloudevent::validate_cloudevent, syntax, violation::rule};
+
+impl CdEvent {
+    /// The CloudEvent that carries this CDEvent.
+    ///
+    /// # Errors
+    /// A field is no valid CloudEvents attribute, for example an empty `context.id`; the attribute is named.
+    pub fn to_cloudevent(&self) -> Result<Event, CdEventError> {
+        let mut event = self.attributes()?;
+        event.set_data_unchecked(self.to_vec());
+        Ok(event)
+    }
+
+    /// The attributes of the CloudEvent that carries this CDEvent.
+    pub(crate) fn attributes(&self) -> Result<Event, CdEventError> {
+        let context = &self.context;
+        if context.source.is_empty() {
+            return Err(CdEventError::Binding(Violation::new("source", rule::NOT_EMPTY)));
+        }
+        let builder = EventBuilderV10::new().id(&context.id).source(&context.source).ty(&context.ty).subject(&self.subject.id);
+        let event = builder.time(context.timestamp.to_string()).build();
+        let mut event = event.map_err(|_| CdEventError::Binding(Violation::new("time", rule::TIMESTAMP)))?;
+        event.set_datacontenttype(Some("application/json"));
+        validate_cloudevent(&event).map_err(CdEventError::Binding)?;
+        Ok(event)
+    }
+
+    /// The CDEvent that a CloudEvent carries; where the two may differ, the CDEvent counts.
+    ///
+    /// # Errors
+    /// The data is no CDEvent, or an attribute contradicts it; the attribute is named.
+    pub fn from_cloudevent(event: &Event) -> Result<Self, CdEventError> {
+        if !syntax::is_json(event.datacontenttype()) {
+            return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
+        }
+        let cdevent = match event.data() {
+            Some(Data::Binary(bytes)) => Self::parse(bytes)?,
+            Some(Data::String(text)) => Self::parse(text.as_bytes())?,
+            Some(Data::Json(value)) => Self::parse(value.to_string().as_bytes())?,
+            None => return Err(CdEventError::Envelope(Violation::new("data", rule::REQUIRED))),
+        };
+        agree("type", event.ty(), "context.type", &cdevent.context.ty)?;
+        agree("source", event.source(), "context.source", &cdevent.context.source)?;
+        agree("subject", event.subject().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
+        Ok(cdevent)
+    }
+}
+
+fn agree(attribute: &str, is: &str, field: &str, should_be: &str) -> Result<(), CdEventError> {
+    if is == should_be {
+        return Ok(());
+    }
+    let rule = format!("must be the CDEvent's {field} (`{}`), but is `{}`", should_be.escape_debug(), is.escape_debug());
+    Err(CdEventError::Binding(Violation::new(attribute, rule)))
+}

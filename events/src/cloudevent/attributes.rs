@@ -1,0 +1,99 @@
+//! The attributes of one event as they are read, before they are known to be right.
+
+use std::borrow::Cow;
+
+use cloudevents::{AttributesWriter as _, Event, EventBuilder as _, EventBuilderV10, event::ExtensionValue};
+
+use super::validate::{check_extension_name, validate};
+use crate::{Violation, json::Scalar, syntax, violation::rule};
+
+/// Attributes by name; a value keeps the form it was read in until [`Attributes::build`].
+#[derive(Debug, Default)]
+pub(crate) struct Attributes<'a> {
+    specversion: Option<Cow<'a, str>>,
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) source: Option<Cow<'a, str>>,
+    pub(crate) ty: Option<Cow<'a, str>>,
+    pub(crate) datacontenttype: Option<Cow<'a, str>>,
+    dataschema: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+    time: Option<Cow<'a, str>>,
+    extensions: Vec<(Cow<'a, str>, ExtensionValue)>,
+}
+
+impl<'a> Attributes<'a> {
+    /// Takes an attribute; the same one twice is refused unless both say the same.
+    pub(crate) fn set(&mut self, name: Cow<'a, str>, value: Scalar<'a>) -> Result<(), Violation> {
+        let slot = match &*name {
+            "specversion" => &mut self.specversion,
+            "id" => &mut self.id,
+            "source" => &mut self.source,
+            "type" => &mut self.ty,
+            "datacontenttype" => &mut self.datacontenttype,
+            "dataschema" => &mut self.dataschema,
+            "subject" => &mut self.subject,
+            "time" => &mut self.time,
+            _ => return self.set_extension(name, value),
+        };
+        let Scalar::String(value) = value else { return Err(Violation::new(name, rule::STRING)) };
+        if slot.replace(value).is_some_and(|before| slot.as_ref() != Some(&before)) {
+            return Err(Violation::new(name, rule::TWICE));
+        }
+        Ok(())
+    }
+
+    fn set_extension(&mut self, name: Cow<'a, str>, value: Scalar<'a>) -> Result<(), Violation> {
+        check_extension_name(&name)?;
+        let value = match value {
+            Scalar::String(text) => ExtensionValue::String(text.into_owned()),
+            Scalar::Boolean(value) => ExtensionValue::Boolean(value),
+            Scalar::Integer(value) => ExtensionValue::Integer(value),
+            Scalar::Other => return Err(Violation::new(name, "must be a string, a boolean or an integer")),
+        };
+        match self.extensions.iter().find(|(known, _)| *known == name) {
+            Some((_, before)) if *before != value => return Err(Violation::new(name, rule::TWICE)),
+            Some(_) => {}
+            None => self.extensions.push((name, value)),
+        }
+        Ok(())
+    }
+
+    /// The event without its data, once every rule holds.
+    pub(crate) fn build(self) -> Result<Event, Violation> {
+        if required("specversion", self.specversion)? != "1.0" {
+            return Err(Violation::new("specversion", "must be 1.0"));
+        }
+        let mut builder = EventBuilderV10::new()
+            .id(required("id", self.id)?)
+            .source(required("source", self.source)?)
+            .ty(required("type", self.ty)?);
+        if let Some(subject) = self.subject {
+            builder = builder.subject(subject);
+        }
+        if let Some(time) = self.time {
+            syntax::timestamp(&time).ok_or_else(|| Violation::new("time", rule::TIMESTAMP))?;
+            builder = builder.time(&*time);
+        }
+        let mut event = builder.build().map_err(|error| Violation::new("time", error.to_string()))?;
+        if let Some(content_type) = self.datacontenttype {
+            event.set_datacontenttype(Some(content_type));
+        }
+        if let Some(schema) = self.dataschema {
+            let schema: url::Url = schema.parse().map_err(|_| Violation::new("dataschema", rule::URI))?;
+            event.set_dataschema(Some(schema));
+        }
+        for (name, value) in self.extensions {
+            event.set_extension(&name, value);
+        }
+        validate(&event)?;
+        Ok(event)
+    }
+}
+
+fn required<'a>(name: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>, Violation> {
+    match value {
+        None => Err(Violation::new(name, rule::REQUIRED)),
+        Some(value) if value.is_empty() => Err(Violation::new(name, rule::NOT_EMPTY)),
+        Some(value) => Ok(value),
+    }
+}
