@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -16,6 +16,15 @@ impl<'a> Members<'a> {
     /// The members of `raw`, if it is an object.
     pub(crate) fn of(raw: &'a RawValue) -> Option<Self> {
         raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+    }
+
+    /// The members of an object's text.
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        // Serde's own message would hold the whole text of a string.
+        match text.trim_ascii_start().first() {
+            Some(b'{') => serde_json::from_slice(text),
+            _ => Err(serde_json::Error::custom("expected a JSON object")),
+        }
     }
 
     /// The last member of that name, as most readers take it; JSON's `null` counts as absent.

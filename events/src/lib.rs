@@ -6,6 +6,7 @@
 mod build;
 mod cdevent;
 mod cloudevent;
+mod emit;
 mod identity;
 mod json;
 mod ledger;
@@ -20,6 +21,10 @@ pub use build::{BuildSpec, InvalidBuild, Step};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
     DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_structured, event_time, validate_cloudevent,
+};
+pub use emit::{
+    BuildFinished, BuildLaunched, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested, EmitError, Outgoing,
+    SOURCE, Why, custom_data, finished, starting_trace,
 };
 pub use identity::{
     BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, derived_chain_id, derived_traceparent, message_id,

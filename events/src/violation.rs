@@ -15,11 +15,26 @@ impl Violation {
     pub(crate) fn new(path: impl Into<String>, rule: impl Into<Cow<'static, str>>) -> Self {
         Self { path: path.into(), rule: rule.into() }
     }
+
+    /// A violation by an attribute whose name is foreign, and may be of any length.
+    pub(crate) fn named(name: &str, rule: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(excerpt(name), rule)
+    }
+}
+
+/// Foreign text as a message may quote it: on one line, and not longer than a line.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut excerpt: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.escape_debug(), self.rule)
+        write!(f, "{}: {}", self.path, self.rule)
     }
 }
 
@@ -35,4 +50,15 @@ pub(crate) mod rule {
     pub(crate) const URI: &str = "must be an absolute URI";
     pub(crate) const URI_REFERENCE: &str = "must be a URI-reference (no spaces, quotes or angle brackets)";
     pub(crate) const TWICE: &str = "given more than once";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_is_quoted_on_one_short_line() {
+        assert_eq!(Violation::named("a\r\nb", "x").to_string(), "a\\r\\nb: x");
+        assert_eq!(excerpt(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
 }

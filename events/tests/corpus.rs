@@ -127,7 +127,8 @@ fn the_ten_valid_cloudevents_are_accepted() {
     let samples = samples("valid-events.json", "event");
     assert_eq!(samples.len(), 10);
     for (id, event) in samples {
-        let declared = decode(STRUCTURED.iter().copied(), event.to_string().as_bytes()).unwrap_or_else(|error| panic!("{id}: {error}"));
+        let declared =
+            decode(STRUCTURED.iter().copied(), event.to_string().as_bytes()).unwrap_or_else(|error| panic!("{id}: {error}"));
         let guessed = decode([], event.to_string().as_bytes()).unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(declared, guessed, "{id}");
         let encoded = encode(&declared.event).unwrap();
@@ -181,7 +182,8 @@ fn batches_are_refused_by_name() {
 #[ignore = "reads the corpus"]
 fn tektons_event_is_read() {
     let sample = json(read("tekton/taskrun.unknown.json").1.as_bytes());
-    let headers: Vec<_> = sample["headers"].as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
+    let headers: Vec<_> =
+        sample["headers"].as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
     let body = sample["body"].to_string();
     let decoded = decode(headers, body.as_bytes()).unwrap();
     assert_eq!(decoded.form, Form::Binary);

@@ -13,7 +13,12 @@
 use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, EventBuilder as _, EventBuilderV10};
 
 use super::{CdEvent, CdEventError};
-use crate::{Violation, cloudevent::validate_cloudevent, syntax, violation::rule};
+use crate::{
+    Violation,
+    cloudevent::validate_cloudevent,
+    syntax,
+    violation::{excerpt, rule},
+};
 
 impl CdEvent {
     /// The CloudEvent that carries this CDEvent.
@@ -65,6 +70,6 @@ fn agree(attribute: &str, is: &str, field: &str, should_be: &str) -> Result<(), 
     if is == should_be {
         return Ok(());
     }
-    let rule = format!("must be the CDEvent's {field} (`{}`), but is `{}`", should_be.escape_debug(), is.escape_debug());
+    let rule = format!("must be the CDEvent's {field} (`{}`), but is `{}`", excerpt(should_be), excerpt(is));
     Err(CdEventError::Binding(Violation::new(attribute, rule)))
 }

@@ -16,6 +16,8 @@ pub use read::CdEventError;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use crate::EventType;
+
 /// The CDEvents version that we write.
 pub const SPECVERSION: &str = "0.5.1";
 
@@ -80,6 +82,12 @@ struct Written {
 }
 
 impl Context {
+    /// The parts of the type; `None` if it keeps to no rule of CDEvents.
+    #[must_use]
+    pub fn event_type(&self) -> Option<EventType<'_>> {
+        EventType::parse(&self.ty)
+    }
+
     /// The `context.id`s that PATH links name as causes.
     #[must_use]
     pub fn causes(&self) -> Vec<String> {

@@ -31,7 +31,7 @@ impl CdEvent {
     /// The text is no JSON object, or the envelope lacks what an event cannot do without:
     /// context.{specversion or version, id, source, type, timestamp}, subject.id.
     pub fn parse(text: &[u8]) -> Result<Self, CdEventError> {
-        Ok(Self::from_members(&serde_json::from_slice(text)?)?)
+        Ok(Self::from_members(&Members::parse(text)?)?)
     }
 
     pub(crate) fn from_members(members: &Members<'_>) -> Result<Self, Violation> {

@@ -48,7 +48,7 @@ impl<'a> Attributes<'a> {
             Scalar::String(text) => ExtensionValue::String(text.into_owned()),
             Scalar::Boolean(value) => ExtensionValue::Boolean(value),
             Scalar::Integer(value) => ExtensionValue::Integer(value),
-            Scalar::Other => return Err(Violation::new(name, "must be a string, a boolean or an integer")),
+            Scalar::Other => return Err(Violation::new(&*name, "must be a string, a boolean or an integer")),
         };
         match self.extensions.iter().find(|(known, _)| *known == name) {
             Some((_, before)) if *before != value => return Err(Violation::new(name, rule::TWICE)),

@@ -8,6 +8,7 @@ use super::{Attributes, DecodeError, MAX_DATA, MAX_PAYLOAD, percent, structured}
 use crate::{
     CdEvent,
     json::{Members, Scalar, Text},
+    violation::excerpt,
 };
 
 /// The form in which an event came.
@@ -46,7 +47,7 @@ pub fn decode<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, payload
         return match format.as_str() {
             "+json" => json(payload, true),
             "-batch" | "-batch+json" => Err(DecodeError::Batch),
-            _ => Err(DecodeError::Format(format!("application/cloudevents{format}"))),
+            _ => Err(DecodeError::Format(excerpt(&format!("application/cloudevents{format}")))),
         };
     }
     if headers.is_binary() { binary(&headers, payload) } else { json(payload, false) }
@@ -101,7 +102,7 @@ fn binary(headers: &Headers<'_>, payload: &[u8]) -> Result<Decoded, DecodeError>
     if let Some(inner) = quoted(&event, payload) {
         return Ok(inner);
     }
-    let event = if payload.is_empty() { event } else { with_data(event, payload.to_vec())? };
+    let event = if payload.is_empty() { event } else { with_data(event, payload)? };
     Ok(Decoded { event, form: Form::Binary })
 }
 
@@ -135,7 +136,6 @@ fn json(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
             let form = if decoded.form == Form::Structured { Form::Quoted } else { decoded.form };
             Ok(Decoded { form, ..decoded })
         }
-        _ if declared => Err(serde_json::from_slice::<Members<'_>>(payload).map_or_else(DecodeError::Json, |_| NO_OBJECT)),
         _ => Err(NO_OBJECT),
     }
 }
@@ -143,7 +143,7 @@ fn json(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
 const NO_OBJECT: DecodeError = DecodeError::Unrecognised("no ce-specversion header, and the payload is no JSON object");
 
 fn object(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
-    let members: Members<'_> = serde_json::from_slice(payload)?;
+    let members = Members::parse(payload)?;
     if declared || members.get("specversion").is_some() {
         return Ok(Decoded { event: structured::read(members)?, form: Form::Structured });
     }
@@ -153,18 +153,19 @@ fn object(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
         ));
     }
     let event = CdEvent::from_members(&members)?.attributes()?;
-    Ok(Decoded { event: with_data(event, payload.to_vec())?, form: Form::CdEvent })
+    Ok(Decoded { event: with_data(event, payload)?, form: Form::CdEvent })
 }
 
 /// Puts the data into the event, and completes a CDEvent's attributes from it.
-pub(super) fn with_data(mut event: Event, data: Vec<u8>) -> Result<Event, DecodeError> {
-    if data.len() > MAX_DATA {
-        return Err(DecodeError::TooLarge { size: data.len(), limit: MAX_DATA });
+pub(super) fn with_data(mut event: Event, data: impl AsRef<[u8]> + Into<Vec<u8>>) -> Result<Event, DecodeError> {
+    let size = data.as_ref().len();
+    if size > MAX_DATA {
+        return Err(DecodeError::TooLarge { size, limit: MAX_DATA });
     }
     if event.ty().starts_with("dev.cdevents") && (event.subject().is_none() || event.time().is_none()) {
-        complete(&mut event, &data);
+        complete(&mut event, data.as_ref());
     }
-    event.set_data_unchecked(data);
+    event.set_data_unchecked(data.into());
     Ok(event)
 }
 

@@ -12,7 +12,7 @@ pub enum DecodeError {
     #[error("a batch of CloudEvents: on NATS each event is a message of its own")]
     Batch,
     /// A CloudEvents format other than JSON.
-    #[error("the event format `{}` is not supported, only application/cloudevents+json", .0.escape_debug())]
+    #[error("the event format `{0}` is not supported, only application/cloudevents+json")]
     Format(String),
     /// The data, or the message that holds it, is too large.
     #[error("{size} bytes, over the limit of {limit}")]

@@ -63,7 +63,7 @@ pub(crate) fn check_extension_name(name: &str) -> Result<(), Violation> {
     if plain && !name.is_empty() && name != "data" {
         return Ok(());
     }
-    Err(Violation::new(name, "an attribute's name is lower-case letters and digits, and not `data`"))
+    Err(Violation::named(name, "an attribute's name is lower-case letters and digits, and not `data`"))
 }
 
 /// An integer has 32 bits; a string may be empty.

@@ -8,7 +8,7 @@ use crate::{
     CdEvent, Violation,
     json::{self, Members},
     syntax,
-    violation::rule,
+    violation::{excerpt, rule},
 };
 
 /// Checks an event against CDEvents 0.5.1, or 0.4.x where its type's version is of that time.
@@ -123,7 +123,7 @@ impl Check {
             (Spelling::Old, "outcome") => (OLD_OUTCOMES, !field.required),
             (Spelling::Old | Spelling::Current, _) => (values, false),
         };
-        (!open && !values.contains(&text)).then(|| format!("must be one of {}, not `{}`", values.join(", "), text.escape_debug()))
+        (!open && !values.contains(&text)).then(|| format!("must be one of {}, not `{}`", values.join(", "), excerpt(text)))
     }
 
     fn custom_data(&mut self, custom_data: Option<&RawValue>) {

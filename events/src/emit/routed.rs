@@ -1,0 +1,144 @@
+//! What the router says: where a build goes and why, or why it goes nowhere.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{About, EmitError, Outgoing};
+use crate::{BuildKey, BuildSpec, Limits, Request, attempt_event_id, subject::yard};
+
+/// A build has been given to an executor. It carries all that a launcher needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildRouted {
+    /// The build.
+    pub build: BuildKey,
+    /// Its attempt, from 1.
+    pub attempt: u32,
+    /// Where it goes.
+    pub executor: String,
+    /// The event that asked for it.
+    pub request: Request,
+    /// Whose it is.
+    pub tenant: String,
+    /// What is to be run.
+    pub spec: BuildSpec,
+    /// How long each part of its life may take.
+    pub limits: Limits,
+    /// When it was routed.
+    pub at: Timestamp,
+    /// Why it goes there.
+    pub why: Why,
+}
+
+/// Why a build went where it went, so that the choice can be explained and made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// The rule that decided: `annotation`, `weight` or `default`.
+    pub rule: String,
+    /// The revision of the fleet file.
+    pub revision: String,
+    /// The executors that could have had it.
+    pub eligible: Vec<String>,
+    /// The others, with what spoke against each.
+    pub excluded: Vec<(String, String)>,
+}
+
+impl BuildRouted {
+    /// The event's type.
+    pub const TYPE: &str = "dev.cdeventsx.switchyard-build.routed.0.1.0";
+
+    /// The event, on the subject that the executor's launchers read.
+    ///
+    /// # Errors
+    /// When the request holds what no event may hold.
+    pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
+        let subject = yard(Self::TYPE, &[&self.executor, self.build.as_str(), &self.attempt.to_string()]);
+        let event = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
+        Ok(Outgoing { subject, event, once: false })
+    }
+}
+
+/// A build that nobody will run. It finishes too, with outcome `error`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildRefused {
+    /// The build.
+    pub build: BuildKey,
+    /// Its attempt, from 1.
+    pub attempt: u32,
+    /// The event that asked for it.
+    pub request: Request,
+    /// Whose it is.
+    pub tenant: String,
+    /// Its pipeline, as far as it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// Its job, as far as it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Why: which field or rule, and what would help.
+    pub reason: String,
+    /// When it was refused.
+    pub at: Timestamp,
+}
+
+impl BuildRefused {
+    /// The event's type.
+    pub const TYPE: &str = "dev.cdeventsx.switchyard-build.refused.0.1.0";
+
+    /// The event.
+    ///
+    /// # Errors
+    /// When the request holds what no event may hold.
+    pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
+        let subject = yard(Self::TYPE, &[self.build.as_str(), &self.attempt.to_string()]);
+        let event = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
+        Ok(Outgoing { subject, event, once: false })
+    }
+}
+
+/// A build wants its next attempt, after a failure of the infrastructure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildRequeued {
+    /// The build.
+    pub build: BuildKey,
+    /// The attempt that is to be routed.
+    pub attempt: u32,
+    /// The event that asked for it: the router reads it again, by stream and sequence.
+    pub request: Request,
+    /// Whose it is.
+    pub tenant: String,
+    /// Why the attempt before ended.
+    pub after: String,
+    /// When that was decided.
+    pub at: Timestamp,
+}
+
+impl BuildRequeued {
+    /// The event's type.
+    pub const TYPE: &str = "dev.cdeventsx.switchyard-build.requeued.0.1.0";
+
+    /// The event.
+    ///
+    /// # Errors
+    /// When the request holds what no event may hold.
+    pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
+        let subject = yard(Self::TYPE, &[self.build.as_str(), &self.attempt.to_string()]);
+        let event = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
+        Ok(Outgoing { subject, event, once: true })
+    }
+}
+
+/// What our own events about an attempt have in common: their subject is the build's key.
+pub(super) fn about<'a>(
+    event_type: &'a str,
+    request: &'a Request,
+    build: &'a BuildKey,
+    attempt: u32,
+    at: Timestamp,
+) -> About<'a> {
+    let id = attempt_event_id(&request.source, &request.id, event_type, build, attempt);
+    About { event_type, id, at, subject_id: build.as_str(), subject_source: None, request }
+}

@@ -1,0 +1,42 @@
+//! The connection that everything else here goes through.
+
+use std::time::Duration;
+
+use async_nats::{
+    Client,
+    jetstream::{self, context::ContextBuilder, kv},
+};
+use opentelemetry::global::{self, BoxedTracer};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// JetStream, as the services use it. Cheap to clone.
+#[derive(Clone)]
+pub struct Bus {
+    pub(crate) js: jetstream::Context,
+    pub(crate) tracer: Arc<BoxedTracer>,
+    builds: Arc<OnceCell<kv::Store>>,
+}
+
+/// How long one request to JetStream may take; after that the message it belongs to is tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Bus {
+    /// A bus over a connection.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        let js = ContextBuilder::new().timeout(PATIENCE).build(client);
+        Self { js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default() }
+    }
+
+    /// JetStream itself, for tools that look at streams.
+    #[must_use]
+    pub fn jetstream(&self) -> &jetstream::Context {
+        &self.js
+    }
+
+    /// The ledger's bucket; looked up once.
+    pub(crate) async fn builds(&self) -> Result<&kv::Store, async_nats::Error> {
+        self.builds.get_or_try_init(async || Ok(self.js.get_key_value("builds").await?)).await
+    }
+}

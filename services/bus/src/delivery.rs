@@ -1,0 +1,61 @@
+//! One message that was delivered to a service.
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use cloudevents::Event;
+use jiff::Timestamp;
+use switchyard_events::{CdEvent, CdEventError, DecodeError, decode};
+
+/// An event, where it is stored and how often it was delivered.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The subject that it was published on.
+    pub subject: String,
+    /// The stream that holds it.
+    pub stream: String,
+    /// Its sequence there.
+    pub sequence: u64,
+    /// How often it was delivered, from 1.
+    pub delivered: u64,
+    /// When the stream took it.
+    pub stored: Timestamp,
+    /// The event.
+    pub event: Event,
+}
+
+/// A message that is not what its subject promises.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no CloudEvent.
+    #[error("not a CloudEvent: {0}")]
+    Event(#[from] DecodeError),
+    /// Its data is no CDEvent.
+    #[error("not a CDEvent: {0}")]
+    CdEvent(#[from] CdEventError),
+    /// Its custom data is not what the type promises.
+    #[error("customData of {event_type}: {error}")]
+    CustomData {
+        /// The event's type.
+        event_type: String,
+        /// What is wrong.
+        error: serde_json::Error,
+    },
+}
+
+impl Delivery {
+    /// The event's data as a CDEvent.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn cdevent(&self) -> Result<CdEvent, Unreadable> {
+        Ok(CdEvent::from_cloudevent(&self.event)?)
+    }
+}
+
+pub(crate) fn read_event(headers: Option<&HeaderMap>, payload: &Bytes) -> Result<Event, DecodeError> {
+    let pairs = headers
+        .into_iter()
+        .flat_map(HeaderMap::iter)
+        .filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str())));
+    decode(pairs, payload).map(|decoded| decoded.event)
+}

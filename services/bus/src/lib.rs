@@ -1,0 +1,32 @@
+//! JetStream as the services use it: streams, consumers, publish, dead letters, the ledger store, clocks.
+//!
+//! A service needs [`Bus`], [`Bus::consume`] and the three traits that its shell is generic over: [`Events`], [`Ledger`] and
+//! [`Clocks`]. Streams and consumers are plain functions ([`streams`], [`consumers`]), made by [`provision`] and by nobody else.
+
+mod bus;
+mod clocks;
+mod consume;
+mod dead;
+mod delivery;
+mod ledger;
+mod provision;
+mod publish;
+mod retry;
+mod settle;
+mod stored;
+mod topology;
+mod trace;
+
+pub use bus::Bus;
+pub use clocks::{ClockError, Clocks};
+pub use consume::{ConsumeError, Settle, Window};
+pub use dead::{DeadLetter, DeadLetterError};
+pub use delivery::{Delivery, Unreadable};
+pub use ledger::{Ledger, LedgerError, Revision, amend};
+pub use provision::{Change, ProvisionError, provision};
+pub use publish::{Events, PublishError, Published};
+pub use retry::{endless, redelivery};
+pub use settle::{SettleError, settle};
+pub use stored::StoredError;
+pub use topology::{BUCKETS, Durable, Sizes, consumers, streams};
+pub use trace::{current_traceparent, run_span, with_trace};

@@ -1,0 +1,70 @@
+//! Looking at what is stored: a message by its place, the records of the ledger.
+
+use async_nats::jetstream::{kv::Operation, stream::RawMessageErrorKind};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use switchyard_events::{BuildKey, Record};
+
+use crate::{Bus, Delivery, delivery::read_event};
+
+/// What is stored could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {error}")]
+pub struct StoredError {
+    what: String,
+    error: String,
+}
+
+impl Bus {
+    /// The event at that place of a stream; `None` where the stream no longer has it, or it can no longer be read.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn fetch(&self, stream: &str, sequence: u64) -> Result<Option<Delivery>, StoredError> {
+        let failed = |error: String| StoredError { what: format!("{stream}/{sequence}"), error };
+        let handle = self.js.get_stream_no_info(stream).await.map_err(|error| failed(error.to_string()))?;
+        let message = match handle.get_raw_message(sequence).await {
+            Ok(message) => message,
+            Err(error) if matches!(error.kind(), RawMessageErrorKind::NoMessageFound) => return Ok(None),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let Ok(event) = read_event(Some(&message.headers), &message.payload) else { return Ok(None) };
+        let stored = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
+        Ok(Some(Delivery {
+            subject: message.subject.to_string(),
+            stream: stream.to_owned(),
+            sequence,
+            delivered: 1,
+            stored,
+            event,
+        }))
+    }
+
+    /// Every record of the ledger; one that cannot be read is left out with a warning.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn records(&self) -> Result<Vec<(BuildKey, Record)>, StoredError> {
+        let failed = |error: async_nats::Error| StoredError { what: "ledger".into(), error: error.to_string() };
+        let store = self.builds().await.map_err(failed)?;
+        if store.status().await.map_err(|error| failed(error.into()))?.values() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut entries = store.watch_with_history(">").await.map_err(|error| failed(error.into()))?;
+        let mut records = Vec::new();
+        while let Some(entry) = entries.next().await {
+            let entry = entry.map_err(|error| failed(error.into()))?;
+            if entry.operation == Operation::Put {
+                match (entry.key.parse(), serde_json::from_slice(&entry.value)) {
+                    (Ok(build), Ok(record)) => records.push((build, record)),
+                    (_, Err(error)) => tracing::warn!(key = entry.key, %error, "not a record"),
+                    (Err(error), _) => tracing::warn!(key = entry.key, %error, "not a build"),
+                }
+            }
+            if entry.delta == 0 {
+                break;
+            }
+        }
+        Ok(records)
+    }
+}

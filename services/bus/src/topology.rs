@@ -1,0 +1,177 @@
+//! Which streams, buckets and durable consumers there are. Plain values: making them is `provision`'s business.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    consumer::{AckPolicy, pull},
+    stream::{Config, DiscardPolicy, StorageType},
+};
+
+/// A durable consumer of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Durable {
+    /// The stream that it reads.
+    pub stream: &'static str,
+    /// Its name there.
+    pub name: String,
+}
+
+/// How large the streams may become, in bytes. A full stream refuses; nothing is dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Incoming events.
+    pub ci: i64,
+    /// Our own events.
+    pub yard: i64,
+    /// What model servers send.
+    pub inference: i64,
+    /// Dead letters.
+    pub dead: i64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { ci: 4 << 30, yard: 4 << 30, inference: 2 << 30, dead: 1 << 30 }
+    }
+}
+
+/// The key-value buckets: the ledger, heartbeats of executors, the fleet's configuration, the trainer's checkpoints.
+pub const BUCKETS: [&str; 4] = ["builds", "executors", "config", "trainer"];
+
+const DAY: Duration = Duration::from_hours(24);
+const ROUTED: &str = "yard.dev.cdeventsx.switchyard-build.routed.*.*.*";
+const LAUNCHED: &str = "yard.dev.cdeventsx.switchyard-build.launched.*.*.*";
+
+/// Every stream.
+#[must_use]
+pub fn streams(sizes: &Sizes, replicas: usize) -> Vec<Config> {
+    let stream = |name: &str, subjects: &[&str]| Config {
+        name: name.to_owned(),
+        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_age: 7 * DAY,
+        duplicate_window: Duration::from_mins(10),
+        allow_direct: true,
+        num_replicas: replicas,
+        ..Config::default()
+    };
+    vec![
+        Config { max_bytes: sizes.ci, ..stream("CI", &["ci.>"]) },
+        Config { max_bytes: sizes.yard, ..stream("YARD", &["yard.>"]) },
+        Config { max_bytes: sizes.inference, max_age: DAY, discard: DiscardPolicy::Old, ..stream("INFERENCE", &["inference.>"]) },
+        Config {
+            max_age: Duration::ZERO,
+            duplicate_window: Duration::from_mins(2),
+            allow_message_schedules: true,
+            allow_message_ttl: true,
+            ..stream("TIMERS", &["timer.>", "fire.>"])
+        },
+        Config { max_bytes: sizes.dead, max_age: 30 * DAY, ..stream("DEAD", &["dead.>"]) },
+    ]
+}
+
+impl Durable {
+    /// What the router reads of the incoming events: all of them.
+    #[must_use]
+    pub fn requests() -> Self {
+        Self { stream: "CI", name: "router".into() }
+    }
+
+    /// The builds that want another attempt.
+    #[must_use]
+    pub fn requeued() -> Self {
+        Self { stream: "YARD", name: "router-requeued".into() }
+    }
+
+    /// The builds routed to an executor, for its launchers.
+    #[must_use]
+    pub fn routed(executor: &str) -> Self {
+        Self { stream: "YARD", name: format!("launcher-{executor}") }
+    }
+
+    /// What is routed to and launched on an executor, for its reapers.
+    #[must_use]
+    pub fn progress(executor: &str) -> Self {
+        Self { stream: "YARD", name: format!("reaper-{executor}") }
+    }
+
+    /// What every reaper takes its share of: refused, started and finished builds.
+    #[must_use]
+    pub fn results() -> Self {
+        Self { stream: "YARD", name: "reaper".into() }
+    }
+
+    /// Requests to cancel a build, for the reapers of an executor.
+    #[must_use]
+    pub fn cancels(executor: &str) -> Self {
+        Self { stream: "CI", name: format!("cancel-{executor}") }
+    }
+
+    /// The clocks of an executor that have run out.
+    #[must_use]
+    pub fn clocks(executor: &str) -> Self {
+        Self { stream: "TIMERS", name: format!("clocks-{executor}") }
+    }
+}
+
+/// Every durable consumer, with what it reads.
+#[must_use]
+pub fn consumers(executors: &[&str]) -> Vec<(Durable, pull::Config)> {
+    let mut all = vec![
+        consumer(Durable::requests(), vec!["ci.>".into()]),
+        consumer(Durable::requeued(), vec!["yard.dev.cdeventsx.switchyard-build.requeued.>".into()]),
+        consumer(
+            Durable::results(),
+            vec![
+                "yard.dev.cdeventsx.switchyard-build.refused.>".into(),
+                "yard.dev.cdevents.*.started.>".into(),
+                "yard.dev.cdevents.*.finished.>".into(),
+            ],
+        ),
+    ];
+    for executor in executors {
+        let token = switchyard_events::token(executor);
+        all.push(consumer(Durable::routed(executor), vec![format!("{ROUTED}.{token}.>")]));
+        all.push(consumer(Durable::progress(executor), vec![format!("{ROUTED}.{token}.>"), format!("{LAUNCHED}.{token}.>")]));
+        all.push(consumer(Durable::cancels(executor), vec!["ci.*.dev.cdeventsx.switchyard-build.cancelrequested.>".into()]));
+        all.push(consumer(Durable::clocks(executor), vec![format!("fire.{token}.>")]));
+    }
+    all
+}
+
+fn consumer(durable: Durable, filters: Vec<String>) -> (Durable, pull::Config) {
+    let config = pull::Config {
+        durable_name: Some(durable.name.clone()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: Duration::from_secs(30),
+        max_deliver: -1,
+        max_ack_pending: 8192,
+        filter_subjects: filters,
+        ..pull::Config::default()
+    };
+    (durable, config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_consumers_share_a_name_and_each_stream_exists() {
+        let consumers = consumers(&["k8s", "k8s-vm"]);
+        let names: Vec<_> = streams(&Sizes::default(), 1).into_iter().map(|stream| stream.name).collect();
+        for (n, (durable, config)) in consumers.iter().enumerate() {
+            assert!(consumers[..n].iter().all(|(other, _)| other != durable), "{durable:?}");
+            assert!(names.iter().any(|name| name == durable.stream));
+            assert!(config.max_ack_pending > 8 * (256 + 2 * 200), "eight replicas with a full window each");
+        }
+    }
+
+    #[test]
+    fn only_inference_may_forget() {
+        let forgetful: Vec<_> =
+            streams(&Sizes::default(), 1).into_iter().filter(|s| s.discard == DiscardPolicy::Old).map(|s| s.name).collect();
+        assert_eq!(forgetful, ["INFERENCE"]);
+    }
+}

@@ -1,0 +1,203 @@
+//! Trace context in and out, and the attributes of OpenTelemetry's messaging conventions.
+//!
+//! The starting context travels in the event's `traceparent` extension and is never rewritten; the context of each hop in
+//! the plain `traceparent` header.
+
+use std::{str::FromStr as _, time::SystemTime};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use cloudevents::{AttributesReader as _, Event};
+use opentelemetry::{
+    Context, KeyValue, global,
+    propagation::{Extractor, Injector},
+    trace::{FutureExt as _, Link, Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
+};
+use switchyard_events::{BuildKey, Decided, Outcome, Reason, Record, starting_trace};
+
+use crate::{Bus, Delivery, Durable};
+
+struct Write<'a>(&'a mut HeaderMap);
+
+impl Injector for Write<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_str(key), HeaderValue::from_str(&value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+struct Read<'a>(&'a HeaderMap);
+
+impl Extractor for Read<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(HeaderValue::as_str)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_ref()).collect()
+    }
+}
+
+/// One traceparent as a carrier.
+struct Parent<'a>(&'a str);
+
+impl Extractor for Parent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == "traceparent").then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent"]
+    }
+}
+
+pub(crate) fn inject(context: &Context, headers: &mut HeaderMap) {
+    global::get_text_map_propagator(|propagator| propagator.inject_context(context, &mut Write(headers)));
+}
+
+fn parent(traceparent: &str) -> Context {
+    global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Parent(traceparent)))
+}
+
+/// The context that a message was sent in: its hop's, else the event's starting one, else one derived from the event.
+pub(crate) fn sender(headers: Option<&HeaderMap>, event: &Event) -> Context {
+    if let Some(headers) = headers {
+        let context =
+            global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Read(headers)));
+        if context.span().span_context().is_valid() {
+            return context;
+        }
+    }
+    parent(&starting_trace(event))
+}
+
+/// Runs a future as part of the trace that `traceparent` names.
+pub async fn with_trace<F: Future>(traceparent: &str, future: F) -> F::Output {
+    future.with_context(parent(traceparent)).await
+}
+
+/// The current context as a `traceparent`, for a pod; `None` outside any trace.
+#[must_use]
+pub fn current_traceparent() -> Option<String> {
+    let context = Context::current();
+    let span = context.span().span_context().clone();
+    span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
+}
+
+impl Bus {
+    /// The span in which a delivery is processed, and beside it one that shows how long it waited in its stream.
+    pub(crate) fn process_span(&self, durable: &Durable, sender: &Context, delivery: &Delivery) -> Context {
+        let mut builder = self.tracer.span_builder("process").with_kind(SpanKind::Consumer);
+        let sent: SpanContext = sender.span().span_context().clone();
+        if sent.is_sampled() {
+            builder.name = format!("process {}", destination(&delivery.subject)).into();
+            builder.attributes = Some(attributes("process", "process", &delivery.subject, &delivery.event));
+            builder.attributes.get_or_insert_default().extend([
+                KeyValue::new("messaging.consumer.group.name", durable.name.clone()),
+                KeyValue::new("nats.jetstream.stream", delivery.stream.clone()),
+                KeyValue::new("nats.jetstream.stream_sequence", i64::try_from(delivery.sequence).unwrap_or(i64::MAX)),
+                KeyValue::new("nats.jetstream.delivery_count", i64::try_from(delivery.delivered).unwrap_or(i64::MAX)),
+            ]);
+            if delivery.delivered > 1 {
+                let again = KeyValue::new("messaging.redelivered", true);
+                builder.links = Some(vec![Link::new(sent, vec![again], 0)]);
+            }
+            self.waited(durable, sender, delivery);
+        }
+        sender.with_span(self.tracer.build_with_context(builder, sender))
+    }
+
+    fn waited(&self, durable: &Durable, sender: &Context, delivery: &Delivery) {
+        let builder = self
+            .tracer
+            .span_builder(format!("wait {} {}", delivery.stream, durable.name))
+            .with_kind(SpanKind::Client)
+            .with_start_time(SystemTime::from(delivery.stored))
+            .with_attributes([
+                KeyValue::new("messaging.system", "nats"),
+                KeyValue::new("messaging.operation.name", "receive"),
+                KeyValue::new("messaging.operation.type", "receive"),
+                KeyValue::new("messaging.destination.name", delivery.subject.clone()),
+            ]);
+        self.tracer.build_with_context(builder, sender).end();
+    }
+}
+
+/// Emits the span of a whole attempt, from its start (or its routing) to its end, after the fact.
+pub fn run_span(record: &Record, build: &BuildKey, n: u32) {
+    let Some(attempt) = record.attempt(n) else { return };
+    let Some(decided) = &attempt.decided else { return };
+    let begin = attempt.started_at.or(attempt.bound.as_ref().map(|bound| bound.at)).or(attempt.routed_at).unwrap_or(decided.at);
+    let name = record.pipeline.as_deref().unwrap_or(&record.request.subject);
+    let tracer = global::tracer("switchyard");
+    let builder = tracer
+        .span_builder(format!("RUN {name}"))
+        .with_kind(SpanKind::Server)
+        .with_start_time(SystemTime::from(begin.min(decided.at)))
+        .with_attributes([
+            KeyValue::new("cicd.pipeline.name", name.to_owned()),
+            KeyValue::new("cicd.pipeline.run.id", build.to_string()),
+            KeyValue::new("cicd.pipeline.result", result(decided)),
+            KeyValue::new("switchyard.attempt", i64::from(n)),
+            KeyValue::new("switchyard.executor", attempt.executor.clone().unwrap_or_default()),
+            KeyValue::new("switchyard.reason", decided.reason.to_string()),
+        ]);
+    let mut span = tracer.build_with_context(builder, &parent(&record.request.trace));
+    if decided.outcome != Outcome::Success {
+        span.set_attribute(KeyValue::new("error.type", decided.reason.to_string()));
+        span.set_status(Status::error(decided.message.clone().unwrap_or_else(|| decided.reason.to_string())));
+    }
+    span.end_with_timestamp(SystemTime::from(decided.at));
+}
+
+/// The result in the words of OpenTelemetry's CI/CD conventions.
+fn result(decided: &Decided) -> &'static str {
+    match (&decided.reason, decided.outcome) {
+        (Reason::TimedOut(_) | Reason::DeadlineExceeded, _) => "timeout",
+        (_, Outcome::Success) => "success",
+        (_, Outcome::Failure) => "failure",
+        (_, Outcome::Cancel) => "cancellation",
+        (_, Outcome::Error) => "error",
+    }
+}
+
+/// The subject without its ids, so that span names stay few: the type's own tokens.
+pub(crate) fn destination(subject: &str) -> &str {
+    let tokens = if subject.starts_with("ci.") { 9 } else { 8 };
+    match subject.match_indices('.').nth(tokens - 1) {
+        Some((end, _)) if !subject.starts_with("fire.") && !subject.starts_with("timer.") => &subject[..end],
+        _ => subject.split('.').next().filter(|first| matches!(*first, "fire" | "timer")).unwrap_or(subject),
+    }
+}
+
+pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, event: &Event) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("messaging.system", "nats"),
+        KeyValue::new("messaging.operation.name", name),
+        KeyValue::new("messaging.operation.type", kind),
+        KeyValue::new("messaging.destination.name", subject.to_owned()),
+        KeyValue::new("messaging.destination.template", destination(subject).to_owned()),
+        KeyValue::new("messaging.message.id", event.id().to_owned()),
+        KeyValue::new("cloudevents.event_id", event.id().to_owned()),
+        KeyValue::new("cloudevents.event_source", event.source().to_string()),
+        KeyValue::new("cloudevents.event_type", event.ty().to_owned()),
+    ];
+    if let Some(subject) = event.subject() {
+        attributes.push(KeyValue::new("cloudevents.event_subject", subject.to_owned()));
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn span_names_hold_no_ids() {
+        let routed = "yard.dev.cdeventsx.switchyard-build.routed.0.1.0.k8s.abc.1";
+        assert_eq!(destination(routed), "yard.dev.cdeventsx.switchyard-build.routed.0.1.0");
+        assert_eq!(destination("ci.default.dev.cdevents.build.queued.0.3.0"), "ci.default.dev.cdevents.build.queued.0.3.0");
+        assert_eq!(destination("fire.k8s.queued.abc.1"), "fire");
+        assert_eq!(destination("ci.default.odd"), "ci.default.odd");
+    }
+}
