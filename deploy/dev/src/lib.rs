@@ -18,16 +18,20 @@
 //! and no task, so tests that each have a runtime of their own may share it; they connect for themselves
 //! ([`Nats::connect`]). Tests that kill a server start a stack of their own.
 
+mod control_plane;
 mod error;
+mod folder;
 mod jaeger;
 mod nats;
 mod port;
 mod process;
 mod ready;
+mod secret;
 mod server;
 mod stack;
 mod tools;
 
+pub use control_plane::{ClusterUser, ControlPlane};
 pub use error::StartError;
 pub use jaeger::Jaeger;
 pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser};

@@ -4,8 +4,7 @@ mod permissions;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
@@ -17,7 +16,7 @@ use crate::process::Launch;
 use crate::ready::Ready;
 use crate::server::Server;
 use crate::tools::{Tool, Tools};
-use crate::{StartError, port};
+use crate::{StartError, port, secret};
 
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -105,7 +104,7 @@ impl Nats {
             "authorization": { "users": rows.iter().map(|row| user(row, &users[&row.user])).collect::<Vec<Value>>() },
         });
         let file = folder.join("nats.json");
-        write_secret(&file, &format!("{settings:#}"))?;
+        secret::write(&file, &format!("{settings:#}"))?;
         let launch = Launch::new("nats-server", tools.path(Tool::NatsServer), folder).arguments(["-c".into(), file]);
         let ready = Ready::Http(format!("http://127.0.0.1:{monitor}/healthz"));
         Ok(Self { server: Server::start(launch, ready).await?, port, monitor, users })
@@ -175,12 +174,4 @@ fn draw(user: &str) -> Credentials {
 
 fn user(row: &permissions::Permissions, credentials: &Credentials) -> Value {
     json!({ "user": credentials.user, "password": credentials.password, "permissions": row.to_json() })
-}
-
-/// Writes a file that only its owner may read.
-pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), StartError> {
-    // Made empty and closed to others before the secret goes in.
-    fs::write(path, "").map_err(StartError::file(path))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(StartError::file(path))?;
-    fs::write(path, text).map_err(StartError::file(path))
 }

@@ -97,7 +97,7 @@ async fn run(launch: &Launch, ready: &Ready) -> Result<Arc<Process>, StartError>
     let process = Arc::new(Process::start(launch).await?);
     let deadline = Instant::now() + READY_WITHIN;
     loop {
-        let looked = tokio::time::timeout(LOOK_FOR, ready.look()).await.unwrap_or_else(|_| Err("no answer".to_owned()));
+        let looked = tokio::time::timeout(LOOK_FOR, Box::pin(ready.look())).await.unwrap_or_else(|_| Err("no answer".to_owned()));
         let name = launch.name().to_owned();
         match (looked, process.exited()) {
             (_, Some(exit)) => return Err(StartError::Exited { name, exit, log: process.log_tail() }),

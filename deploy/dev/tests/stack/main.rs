@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod control_plane;
 mod jaeger;
 mod nats;
 mod process;
