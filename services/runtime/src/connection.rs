@@ -22,7 +22,7 @@ const CLOSE: Duration = Duration::from_secs(1);
 
 /// Where NATS is, and who we are there. No secret is an argument: others could read it in the list of processes.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "NATS")]
+#[command(next_help_heading = "NATS", about = None, long_about = None)]
 pub struct NatsSettings {
     /// Servers, comma-separated; `tls://` asks for TLS.
     #[arg(
@@ -159,8 +159,8 @@ pub(crate) async fn wait(service: &str, settings: &NatsSettings) -> Result<Clien
 /// Sends what is buffered, above all acknowledgements, and closes the connection. Takes three seconds at most.
 pub async fn close(nats: &Client) {
     // Draining alone returns before anything is written.
-    if let Ok(Ok(())) = tokio::time::timeout(FLUSH, nats.flush()).await {
-    } else {
+    let flushed = tokio::time::timeout(FLUSH, nats.flush()).await;
+    if !matches!(flushed, Ok(Ok(()))) {
         warn!("not everything could be sent to NATS: what was not acknowledged will be delivered again");
     }
     if nats.drain().await.is_ok() {
@@ -297,7 +297,8 @@ impl NatsSettings {
             }
             ConnectErrorKind::Authentication | ConnectErrorKind::Tls => ConnectError::Refused { servers, reason },
             ConnectErrorKind::ServerParse => ConnectError::Settings(reason),
-            ConnectErrorKind::Io if is_tls(error) || is_about_identity(error) => ConnectError::Refused { servers, reason },
+            ConnectErrorKind::Io if is_tls(error) => ConnectError::Refused { servers, reason: format!("TLS: {reason}") },
+            ConnectErrorKind::Io if is_about_identity(error) => ConnectError::Refused { servers, reason },
             ConnectErrorKind::Io | ConnectErrorKind::Dns => ConnectError::Unreachable { servers, reason },
             ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
                 ConnectError::Unreachable { servers, reason: "timed out".to_owned() }

@@ -24,7 +24,7 @@ const OURS: [&str; 5] = ["timestamp", "level", "target", "message", "service"];
 
 /// What is logged, and how it looks.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs", about = None, long_about = None)]
 pub struct LogSettings {
     /// How log lines look.
     #[arg(long, env = "SWITCHYARD_LOG_FORMAT", value_enum, default_value = "human", value_name = "FORMAT")]

@@ -1,4 +1,5 @@
 //! Says what happens to the connection to NATS, without filling the log.
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::{Event, ServerError};
@@ -7,19 +8,26 @@ use tracing::{error, info, warn};
 use crate::seldom::Seldom;
 
 /// Listens to one connection's events.
-pub(crate) struct Listener(Seldom);
+pub(crate) struct Listener {
+    seldom: Seldom,
+    connected_before: AtomicBool,
+}
 
 impl Listener {
     pub(crate) fn new() -> Self {
-        Self(Seldom::every(Duration::from_secs(10)))
+        Self { seldom: Seldom::every(Duration::from_secs(10)), connected_before: AtomicBool::new(false) }
     }
 
     /// Logs the event, if the same has not been said just before.
     pub(crate) fn hear(&self, event: &Event) {
+        if *event == Event::Connected && !self.connected_before.swap(true, Relaxed) {
+            // Said by whoever connects, with more to say about it.
+            return;
+        }
         let text = event.to_string();
-        let Some(repeated) = self.0.may_say(&text, Instant::now()) else { return };
+        let Some(repeated) = self.seldom.may_say(&text, Instant::now()) else { return };
         match event {
-            Event::Connected => info!("connection to NATS is up"),
+            Event::Connected => info!(repeated, "connection to NATS is back"),
             Event::Disconnected => warn!(repeated, "connection to NATS is lost, reconnecting"),
             Event::ServerError(ServerError::Other(message)) => {
                 if let Some((operation, subject)) = violation(message) {

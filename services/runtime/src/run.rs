@@ -1,4 +1,5 @@
 //! The `main` of every service.
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
-use crate::{Health, Listen, Metrics, Settings, Shutdown, Telemetry, connection, http, logs};
+use crate::{Health, Listen, LogFormat, Metrics, Settings, Shutdown, Telemetry, connection, http, logs};
 
 /// What a service is given to work with.
 #[derive(Debug, Clone)]
@@ -32,17 +33,25 @@ where
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     if let Err(error) = logs::start(name, &settings.log) {
-        // Nothing can be logged.
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {error:#}\n"));
+        say(&error);
         return ExitCode::FAILURE;
     }
     match start(name, settings, service) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!("error: {error:#}");
+            match settings.log.log_format {
+                LogFormat::Human => say(&error),
+                LogFormat::Json => error!("{error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// The last line of a process that failed.
+fn say(error: &anyhow::Error) {
+    // If nobody reads standard error there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }
 
 fn start<F, Fut>(name: &'static str, settings: &Settings, service: F) -> anyhow::Result<()>

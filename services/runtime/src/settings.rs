@@ -10,6 +10,7 @@ use crate::{LogSettings, NatsSettings};
 
 /// The settings that all services share; flatten it into a service's own arguments.
 #[derive(Debug, Clone, clap::Args)]
+#[command(about = None, long_about = None)]
 pub struct Settings {
     /// How and what to log.
     #[command(flatten)]

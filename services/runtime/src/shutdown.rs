@@ -1,9 +1,13 @@
 //! Being asked to stop: once by a signal, twice to abort.
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
+
+/// A signal this soon after the first one is the same request: some senders tell the process and then its group.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
 
 /// Tells whether the process has been asked to stop. Clones share one state.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ impl Shutdown {
             let (name, _) = next(&mut terminate, &mut interrupt).await;
             info!(signal = name, "stopping");
             shutdown.request();
+            tokio::time::sleep(SAME_REQUEST).await;
+            let _ = tokio::time::timeout(Duration::ZERO, next(&mut terminate, &mut interrupt)).await;
             let (name, code) = next(&mut terminate, &mut interrupt).await;
             warn!(signal = name, "second signal: aborted, nothing is flushed");
             std::process::exit(code);
