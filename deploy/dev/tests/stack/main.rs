@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking, also in its helpers"
 )]
@@ -12,6 +13,7 @@ mod control_plane;
 mod jaeger;
 mod nats;
 mod process;
+mod tools;
 
 use std::future::Future;
 use std::time::Duration;
