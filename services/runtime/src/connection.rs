@@ -1,15 +1,15 @@
 //! The connection to NATS: who we are, what is final, and what is worth waiting for.
 use std::error::Error as _;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr, ServerError, ServerInfo};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerError, ServerInfo};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use tracing::{info, warn};
 
+use crate::NatsSettings;
 use crate::nats_events::Listener;
 use crate::seldom::Seldom;
 
@@ -19,62 +19,6 @@ const OLDEST: (u64, u64) = (2, 14);
 const PING: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(1);
-
-/// Where NATS is, and who we are there. No secret is an argument: others could read it in the list of processes.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "NATS", about = None, long_about = None)]
-pub struct NatsSettings {
-    /// Servers, comma-separated; `tls://` asks for TLS.
-    #[arg(
-        long = "nats-url",
-        env = "NATS_URL",
-        default_value = "nats://127.0.0.1:4222",
-        value_delimiter = ',',
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub nats_urls: Vec<String>,
-    /// User name; its password is in `NATS_PASSWORD` or in --nats-password-file. Replies come on `_INBOX_<user>.>`.
-    #[arg(long, env = "NATS_USER", value_name = "NAME")]
-    pub nats_user: Option<String>,
-    /// The password; set by the environment variable `NATS_PASSWORD` only.
-    #[arg(skip = Secret::from_environment())]
-    pub nats_password: Secret,
-    /// File that holds the password.
-    #[arg(long, env = "NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
-    pub nats_password_file: Option<PathBuf>,
-    /// Credentials file (JWT and seed).
-    #[arg(long, env = "NATS_CREDS", value_name = "FILE", conflicts_with = "nats_user")]
-    pub nats_creds: Option<PathBuf>,
-    /// File that holds an nkey seed.
-    #[arg(long, env = "NATS_NKEY_FILE", value_name = "FILE", conflicts_with_all = ["nats_user", "nats_creds"])]
-    pub nats_nkey_file: Option<PathBuf>,
-    /// Certificates (PEM) of the authorities that may vouch for the server, instead of the system's; asks for TLS.
-    #[arg(long, env = "NATS_CA", value_name = "FILE")]
-    pub nats_ca: Option<PathBuf>,
-    /// Our certificate (PEM), if the server wants one; asks for TLS.
-    #[arg(long, env = "NATS_CERT", value_name = "FILE", requires = "nats_key")]
-    pub nats_cert: Option<PathBuf>,
-    /// The key (PEM) of our certificate.
-    #[arg(long, env = "NATS_KEY", value_name = "FILE", requires = "nats_cert")]
-    pub nats_key: Option<PathBuf>,
-}
-
-/// A secret, not shown in debug output.
-#[derive(Clone, Default)]
-pub struct Secret(pub Option<String>);
-
-impl Secret {
-    fn from_environment() -> Self {
-        Self(std::env::var("NATS_PASSWORD").ok().filter(|password| !password.is_empty()))
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "set" } else { "none" })
-    }
-}
 
 /// Why there is no usable connection to NATS.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +34,20 @@ pub enum ConnectError {
         /// What the attempt ended with.
         reason: String,
     },
-    /// The server does not accept our credentials, or we not its certificate.
-    #[error("NATS at {servers} and we do not accept each other: {reason}")]
+    /// The server does not accept our credentials.
+    #[error("NATS at {servers} refused us: {reason}")]
     Refused {
         /// Where.
         servers: String,
-        /// What one of the two said.
+        /// What it said.
+        reason: String,
+    },
+    /// One of the two does not accept the other's certificate, or only one of them speaks TLS.
+    #[error("TLS with NATS at {servers} failed: {reason}")]
+    Tls {
+        /// Where.
+        servers: String,
+        /// What went wrong.
         reason: String,
     },
     /// The server lacks features that we need.
@@ -111,7 +63,7 @@ impl ConnectError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Settings(_) | Self::Refused { .. } | Self::TooOld(_) | Self::NoJetStream(_) => false,
+            Self::Settings(_) | Self::Refused { .. } | Self::Tls { .. } | Self::TooOld(_) | Self::NoJetStream(_) => false,
         }
     }
 }
@@ -123,9 +75,9 @@ impl ConnectError {
 /// If no server can be reached, it refuses us, or is not one we can work with.
 pub async fn connect(service: &str, settings: &NatsSettings) -> Result<Client, ConnectError> {
     let servers = settings.servers()?;
-    let client = match settings.options(service)?.connect(servers).await {
+    let client = match options(service, settings)?.connect(servers).await {
         Ok(client) => client,
-        Err(error) => return Err(settings.classify(&error)),
+        Err(error) => return Err(classify(settings, &error)),
     };
     let server = client.server_info();
     usable(&client, &server, settings).await?;
@@ -193,6 +145,19 @@ fn delays(longest: Duration) -> ExponentialBackoff {
     }
 }
 
+fn options(service: &str, settings: &NatsSettings) -> Result<ConnectOptions, ConnectError> {
+    let events = Listener::new();
+    let options = ConnectOptions::new()
+        .name(format!("switchyard-{service}-{}-{}", host(), std::process::id()))
+        .ping_interval(PING)
+        .reconnect_delay_callback(reconnect_delay())
+        .event_callback(move |event| {
+            events.hear(&event);
+            std::future::ready(())
+        });
+    settings.apply(options)
+}
+
 /// How long to wait before each attempt to reconnect. The client counts attempts from 1 after every success.
 fn reconnect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
     let state = Mutex::new((true, delays(PING)));
@@ -209,100 +174,22 @@ fn reconnect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
     }
 }
 
-impl NatsSettings {
-    /// The servers without anything secret, for messages.
-    fn place(&self) -> String {
-        let host = |url: &String| url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host).to_owned();
-        self.nats_urls.iter().map(host).collect::<Vec<_>>().join(", ")
-    }
-
-    fn servers(&self) -> Result<Vec<ServerAddr>, ConnectError> {
-        let wrong = |why: &str| ConnectError::Settings(format!("the URL of NATS ({}) {why}", self.place()));
-        self.nats_urls
-            .iter()
-            .map(|url| {
-                let server: ServerAddr = url.parse().map_err(|error: io::Error| wrong(&format!("is wrong: {error}")))?;
-                if server.username().is_some() || server.password().is_some() {
-                    Err(wrong("must not hold credentials: use NATS_USER and NATS_PASSWORD, or a file"))
-                } else {
-                    Ok(server)
-                }
-            })
-            .collect()
-    }
-
-    fn options(&self, service: &str) -> Result<ConnectOptions, ConnectError> {
-        let events = Arc::new(Listener::new());
-        let options = ConnectOptions::new()
-            .name(format!("switchyard-{service}-{}-{}", host(), std::process::id()))
-            .ping_interval(PING)
-            .reconnect_delay_callback(reconnect_delay())
-            .event_callback(move |event| {
-                events.hear(&event);
-                std::future::ready(())
-            });
-        self.tls(self.identity(options)?)
-    }
-
-    fn identity(&self, options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
-        if let Some(file) = &self.nats_creds {
-            return options
-                .credentials(&read(file)?)
-                .map_err(|error| ConnectError::Settings(format!("{}: {error}", file.display())));
+/// Whether the failed attempt is final. The server's word is; so is TLS; that nobody answers is not.
+fn classify(settings: &NatsSettings, error: &async_nats::ConnectError) -> ConnectError {
+    let (servers, reason) = (settings.place(), error.source().map_or_else(|| error.to_string(), ToString::to_string));
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation => {
+            let user = settings.nats_user.as_deref().map_or_else(|| "no user name".to_owned(), |user| format!("user {user}"));
+            ConnectError::Refused { servers, reason: format!("authorization violation ({user})") }
         }
-        if let Some(file) = &self.nats_nkey_file {
-            return Ok(options.nkey(read(file)?));
-        }
-        let Some(user) = &self.nats_user else { return Ok(options) };
-        if user.is_empty() || user.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '>')) || user.ends_with('.') {
-            return Err(ConnectError::Settings(format!(
-                "the NATS user {user:?} cannot be part of a subject, and its inbox is one"
-            )));
-        }
-        Ok(options.user_and_password(user.clone(), self.password()?).custom_inbox_prefix(format!("_INBOX_{user}")))
-    }
-
-    fn password(&self) -> Result<String, ConnectError> {
-        let wrong = |why: &str| Err(ConnectError::Settings(why.to_owned()));
-        match (&self.nats_password.0, &self.nats_password_file) {
-            (Some(password), None) => Ok(password.clone()),
-            (None, Some(file)) => read(file),
-            (None, None) => wrong("a NATS user needs a password, in NATS_PASSWORD or in --nats-password-file"),
-            (Some(_), Some(_)) => wrong("the NATS password is given twice, by NATS_PASSWORD and by --nats-password-file"),
-        }
-    }
-
-    fn tls(&self, mut options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
-        for file in [&self.nats_ca, &self.nats_cert, &self.nats_key].into_iter().flatten() {
-            // The client would say that a file is missing, but not which.
-            read(file)?;
-            options = options.require_tls(true);
-        }
-        if let Some(authorities) = &self.nats_ca {
-            options = options.add_root_certificates(authorities.clone());
-        }
-        if let (Some(certificate), Some(key)) = (&self.nats_cert, &self.nats_key) {
-            options = options.add_client_certificate(certificate.clone(), key.clone());
-        }
-        Ok(options)
-    }
-
-    /// Whether the failed attempt is final. The server's word is; so is TLS; that nobody answers is not.
-    fn classify(&self, error: &async_nats::ConnectError) -> ConnectError {
-        let (servers, reason) = (self.place(), error.source().map_or_else(|| error.to_string(), ToString::to_string));
-        match error.kind() {
-            ConnectErrorKind::AuthorizationViolation => {
-                let user = self.nats_user.as_deref().map_or_else(|| "no user name".to_owned(), |user| format!("user {user}"));
-                ConnectError::Refused { servers, reason: format!("authorization violation ({user})") }
-            }
-            ConnectErrorKind::Authentication | ConnectErrorKind::Tls => ConnectError::Refused { servers, reason },
-            ConnectErrorKind::ServerParse => ConnectError::Settings(reason),
-            ConnectErrorKind::Io if is_tls(error) => ConnectError::Refused { servers, reason: format!("TLS: {reason}") },
-            ConnectErrorKind::Io if is_about_identity(error) => ConnectError::Refused { servers, reason },
-            ConnectErrorKind::Io | ConnectErrorKind::Dns => ConnectError::Unreachable { servers, reason },
-            ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
-                ConnectError::Unreachable { servers, reason: "timed out".to_owned() }
-            }
+        ConnectErrorKind::Tls => ConnectError::Tls { servers, reason },
+        ConnectErrorKind::Io if is_tls(error) => ConnectError::Tls { servers, reason },
+        ConnectErrorKind::Io if is_about_identity(error) => ConnectError::Refused { servers, reason },
+        ConnectErrorKind::Authentication => ConnectError::Refused { servers, reason },
+        ConnectErrorKind::ServerParse => ConnectError::Settings(reason),
+        ConnectErrorKind::Io | ConnectErrorKind::Dns => ConnectError::Unreachable { servers, reason },
+        ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
+            ConnectError::Unreachable { servers, reason: "timed out".to_owned() }
         }
     }
 }
@@ -318,13 +205,6 @@ fn is_about_identity(error: &async_nats::ConnectError) -> bool {
         Some(ServerError::Other(message)) => message.to_lowercase().contains("authenti"),
         Some(ServerError::SlowConsumer(_)) | None => false,
     }
-}
-
-/// The file's text without white space around it.
-fn read(file: &Path) -> Result<String, ConnectError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| ConnectError::Settings(format!("cannot read {}: {error}", file.display())))?;
-    Ok(text.trim().to_owned())
 }
 
 async fn usable(client: &Client, server: &ServerInfo, settings: &NatsSettings) -> Result<(), ConnectError> {

@@ -71,7 +71,7 @@ async fn wrong_credentials_end_a_service_at_once() {
     let mut settings = as_user(nats, "router");
     settings.push(("NATS_PASSWORD", "wrong".to_owned()));
     let probe = Probe::launch("idle", &[], &settings).await;
-    let line = format!("error: NATS at {} and we do not accept each other: authorization violation (user router)", nats.url());
+    let line = format!("error: NATS at {} refused us: authorization violation (user router)", nats.url());
     probe.ends_with(1, &line).await;
 }
 
