@@ -10,6 +10,9 @@ mod content;
 mod read;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use content::Content;
 pub use read::CdEventError;
 

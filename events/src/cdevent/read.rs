@@ -31,10 +31,10 @@ impl CdEvent {
     /// The text is no JSON object, or the envelope lacks what an event cannot do without:
     /// context.{specversion or version, id, source, type, timestamp}, subject.id.
     pub fn parse(text: &[u8]) -> Result<Self, CdEventError> {
-        Ok(Self::from_members(&Members::parse(text)?)?)
+        Self::from_members(&Members::parse(text)?)
     }
 
-    pub(crate) fn from_members(members: &Members<'_>) -> Result<Self, Violation> {
+    pub(crate) fn from_members(members: &Members<'_>) -> Result<Self, CdEventError> {
         let event = Fields { path: "", members };
         let context = members.get("context").ok_or_else(|| Violation::new("context", rule::REQUIRED))?;
         let subject = members.get("subject").ok_or_else(|| Violation::new("subject", rule::REQUIRED))?;

@@ -8,6 +8,7 @@ use super::{Attributes, DecodeError, MAX_DATA, MAX_PAYLOAD, percent, structured}
 use crate::{
     CdEvent,
     json::{Members, Scalar, Text},
+    syntax,
     violation::excerpt,
 };
 
@@ -96,7 +97,7 @@ fn binary(headers: &Headers<'_>, payload: &[u8]) -> Result<Decoded, DecodeError>
     }
     // What came over HTTP has its content type there, as Tekton's events have.
     if attributes.datacontenttype.is_none() {
-        attributes.datacontenttype = headers.content_type.map(Cow::Borrowed);
+        attributes.datacontenttype = headers.content_type.filter(|value| syntax::is_media_type(value)).map(Cow::Borrowed);
     }
     let event = attributes.build()?;
     if let Some(inner) = quoted(&event, payload) {

@@ -11,6 +11,11 @@ mod percent;
 mod structured;
 mod validate;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 pub use decode::{Decoded, Form, decode};
 pub use encode::{Encoded, encode};
 pub use error::DecodeError;

@@ -7,6 +7,9 @@ mod check;
 mod event_type;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::validate;
 pub use event_type::{EventType, Version};
 pub use table::{Definition, Field, Kind, definitions};
