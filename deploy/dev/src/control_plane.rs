@@ -17,7 +17,7 @@ use access::Access;
 pub use access::ClusterUser;
 
 use crate::error::checked;
-use crate::process::Launch;
+use crate::launch::Launch;
 use crate::ready::Ready;
 use crate::server::Server;
 use crate::tools::{Tool, Tools};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::process::Launch;
+use crate::launch::Launch;
 use crate::ready::Ready;
 use crate::server::Server;
 use crate::tools::{Tool, Tools};

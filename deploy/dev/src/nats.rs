@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::checked;
-use crate::process::Launch;
+use crate::launch::Launch;
 use crate::ready::Ready;
 use crate::server::Server;
 use crate::tools::{Tool, Tools};
@@ -87,12 +87,7 @@ impl Nats {
     pub async fn start(tools: &Tools, options: &NatsOptions) -> Result<Self, StartError> {
         let folder = &options.folder;
         fs::create_dir_all(folder).map_err(StartError::file(folder))?;
-        let mut tenants = options.tenants.clone();
-        tenants.push("default".to_owned());
-        tenants.sort();
-        tenants.dedup();
-        options.executors.iter().chain(&tenants).try_for_each(|name| checked(name).map(drop))?;
-        let rows = permissions::table(&options.executors, &tenants);
+        let rows = permissions::table(&options.executors, &tenants(options)?);
         let users: BTreeMap<_, _> = rows.iter().map(|row| (row.user.clone(), draw(&row.user))).collect();
         let port = options.port.map_or_else(port::free, Ok)?;
         let monitor = port::free()?;
@@ -166,6 +161,16 @@ impl Nats {
     pub async fn stop(&self) {
         self.server.stop(STOP_WITHIN).await;
     }
+}
+
+/// The tenants with a publisher, each once; all names are checked before they become part of a permission.
+fn tenants(options: &NatsOptions) -> Result<Vec<String>, StartError> {
+    let mut tenants = options.tenants.clone();
+    tenants.push("default".to_owned());
+    tenants.sort();
+    tenants.dedup();
+    options.executors.iter().chain(&tenants).try_for_each(|name| checked(name).map(drop))?;
+    Ok(tenants)
 }
 
 fn draw(user: &str) -> Credentials {

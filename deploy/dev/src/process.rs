@@ -3,12 +3,10 @@
 //! A small shell (`wrapper.sh`) stands between the two: it starts the program, and ends it as soon as the pipe that the parent
 //! holds is closed. Nothing here belongs to an async runtime, so a process may be started in one test and waited for in another.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -17,74 +15,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{oneshot, watch};
 
 use crate::StartError;
+use crate::launch::Launch;
 
-const WRAPPER: &str = include_str!("wrapper.sh");
 /// How much of a log an error shows.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 12;
-
-/// What to run, and where.
-#[derive(Clone, Debug)]
-pub struct Launch {
-    name: String,
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-    folder: PathBuf,
-}
-
-impl Launch {
-    /// Names a program to be run in `folder`, where its output goes to `<name>.log`.
-    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), program: program.into(), arguments: Vec::new(), environment: Vec::new(), folder: folder.into() }
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.arguments.extend(arguments.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds a variable to the environment, which is otherwise inherited.
-    #[must_use]
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// Its name, as it stands in errors and in the name of its log.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The file that its output is appended to.
-    #[must_use]
-    pub fn log(&self) -> PathBuf {
-        self.folder.join(format!("{}.log", self.name))
-    }
-
-    fn spawn(&self) -> Result<Child, StartError> {
-        let io = |source| StartError::Spawn { name: self.name.clone(), source };
-        let log = OpenOptions::new().create(true).append(true).open(self.log()).map_err(io)?;
-        Command::new("/bin/sh")
-            .arg("-c")
-            .arg(WRAPPER)
-            .arg(&self.name)
-            .arg(&self.program)
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.folder)
-            // Its own group: Ctrl-C in the terminal reaches only the parent, which then stops its children in order.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .map_err(io)
-    }
-}
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,17 +56,17 @@ impl Process {
     /// # Errors
     /// When its log cannot be opened, or no shell or thread can be started.
     pub async fn start(launch: &Launch) -> Result<Self, StartError> {
-        let failed = |source| StartError::Spawn { name: launch.name.clone(), source };
+        let failed = |source| StartError::Spawn { name: launch.name().to_owned(), source };
         let mut wrapper = launch.spawn()?;
         let lifeline = wrapper.stdin.take();
         let (tell_pid, pid) = oneshot::channel();
         let (tell_exit, exit) = watch::channel(None);
         let follower = thread::Builder::new()
-            .name(format!("wait for {}", launch.name))
+            .name(format!("wait for {}", launch.name()))
             .spawn(move || follow(wrapper, tell_pid, &tell_exit))
             .map_err(failed)?;
         let pid = pid.await.map_err(|_| failed(io::Error::other("the wrapper told no pid")))?;
-        Ok(Self { name: launch.name.clone(), pid, log: launch.log(), exit, _lifeline: lifeline, follower: Some(follower) })
+        Ok(Self { name: launch.name().to_owned(), pid, log: launch.log(), exit, _lifeline: lifeline, follower: Some(follower) })
     }
 
     /// The name that it was launched under.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::StartError;
-use crate::process::{Exit, Launch, Process};
+use crate::launch::Launch;
+use crate::process::{Exit, Process};
 use crate::ready::Ready;
 
 /// Long enough for an API server on a machine that is busy with a build.

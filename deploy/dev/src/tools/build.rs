@@ -8,7 +8,8 @@ use std::{env, io};
 
 use super::module::Module;
 use super::{Tool, ToolError, find};
-use crate::process::{Exit, Launch, Process};
+use crate::launch::Launch;
+use crate::process::{Exit, Process};
 
 /// The binary of a tool in the cache; built if it is not there.
 pub(crate) async fn cached(tool: Tool) -> Result<PathBuf, ToolError> {
