@@ -30,6 +30,7 @@ impl<E: SpanExporter> SpanExporter for Reported<E> {
         if let Err(error) = &result
             && let Some(failed_before) = self.seldom.may_say("export", Instant::now())
         {
+            let failed_before = (failed_before > 0).then_some(failed_before);
             warn!(%error, spans, failed_before, "spans not exported");
         }
         result

@@ -48,6 +48,8 @@ pub(crate) fn start(service: &'static str, settings: &LogSettings) -> anyhow::Re
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A reader of standard error that went away must not end us: the report of it would panic.
+        .log_internal_errors(false)
         .with_env_filter(filter(&settings.log_filter)?)
         .event_format(Line { service, format: settings.log_format, colour })
         .finish();

@@ -26,6 +26,7 @@ impl Listener {
         }
         let text = event.to_string();
         let Some(repeated) = self.seldom.may_say(&text, Instant::now()) else { return };
+        let repeated = (repeated > 0).then_some(repeated);
         match event {
             Event::Connected => info!(repeated, "connection to NATS is back"),
             Event::Disconnected => warn!(repeated, "connection to NATS is lost, reconnecting"),

@@ -1,6 +1,6 @@
 //! A real process on real servers: what it says, how it is ready, how it stops.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -157,6 +157,17 @@ async fn a_failed_service_says_why_on_one_line() {
 async fn a_service_that_is_done_ends_well() {
     let probe = Probe::launch("done", &[], &as_user(stack().await.nats(), "loadtest")).await;
     assert_eq!(probe.process.wait().await, code(0), "{}", probe.log());
+}
+
+#[tokio::test]
+async fn a_service_does_not_need_a_reader_of_its_log() {
+    let settings = as_user(stack().await.nats(), "loadtest");
+    let probe = env!("CARGO_BIN_EXE_switchyard-probe");
+    let mut probe = Command::new(probe).arg("done").envs(settings).stderr(Stdio::piped()).spawn().unwrap();
+    drop(probe.stderr.take());
+    let ended = tokio::task::spawn_blocking(move || probe.wait());
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test]
