@@ -1,0 +1,86 @@
+//! How the API server is found and spoken to.
+
+use std::{path::PathBuf, time::Duration};
+
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+use switchyard_fleet::Executor;
+use tokio::sync::Semaphore;
+
+use super::{AT_ONCE, Kubernetes};
+
+/// Connecting may take this long.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A connection on which nothing was heard for so long is given up; a watch hears at least the end of its request
+/// ([`super::watch::REQUEST`]) in that time.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// A cluster that cannot be spoken to as it is configured. That it does not answer is not among these: that is told by each call.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig of the fleet file cannot be used.
+    #[error("executor {executor}: kubeconfig {}: {error}", path.display())]
+    Kubeconfig {
+        /// Whose.
+        executor: String,
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<KubeconfigError>,
+    },
+    /// Neither a default kubeconfig nor a service account was found.
+    #[error("executor {executor}: no cluster is configured: {error}")]
+    NoCluster {
+        /// Whose.
+        executor: String,
+        /// Where was looked, and what was wrong there.
+        error: Box<kube::config::InferConfigError>,
+    },
+    /// What is configured makes no client: a certificate that cannot be read, for instance.
+    #[error("executor {executor}: {error}")]
+    Client {
+        /// Whose.
+        executor: String,
+        /// What is wrong.
+        error: Box<kube::Error>,
+    },
+}
+
+impl Kubernetes {
+    /// Prepares to speak to the cluster of an executor. It is not contacted yet.
+    ///
+    /// # Errors
+    /// When its kubeconfig cannot be read, or there is none at all.
+    pub async fn connect(executor: &Executor) -> Result<Self, ConnectError> {
+        let config = config(executor).await?;
+        let client = Client::try_from(config)
+            .map_err(|error| ConnectError::Client { executor: executor.name.clone(), error: Box::new(error) })?;
+        let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
+        Ok(Self { pods: Api::namespaced(client, &options.namespace), name, options, permits: Semaphore::new(AT_ONCE) })
+    }
+}
+
+async fn config(executor: &Executor) -> Result<Config, ConnectError> {
+    let name = || executor.name.clone();
+    let mut config = match &executor.kubernetes.kubeconfig {
+        Some(path) => from_file(path.clone()).await.map_err(|error| ConnectError::Kubeconfig {
+            executor: name(),
+            path: path.clone(),
+            error: Box::new(error),
+        })?,
+        None => Config::infer().await.map_err(|error| ConnectError::NoCluster { executor: name(), error: Box::new(error) })?,
+    };
+    // Retrying is the handler's business: the client's own retry sleeps up to minutes inside one call.
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
+    Ok(config)
+}
+
+async fn from_file(path: PathBuf) -> Result<Config, KubeconfigError> {
+    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+}

@@ -1,0 +1,49 @@
+//! What our pods carry: their names, labels and annotations, and how one is told from another's.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use switchyard_events::BuildKey;
+
+use crate::Launch;
+
+/// All that is ours begins so; builds may not set such annotations.
+pub(crate) const PREFIX: &str = "switchyard.dev/";
+/// Until it is taken off, the pod is not scheduled.
+pub(crate) const GATE: &str = "switchyard.dev/bound";
+/// Until it is taken off, the deleted pod stays.
+pub(crate) const FINALIZER: &str = "switchyard.dev/reaper";
+
+pub(crate) const BUILD: &str = "switchyard.dev/build";
+pub(crate) const ATTEMPT: &str = "switchyard.dev/attempt";
+pub(crate) const EXECUTOR: &str = "switchyard.dev/executor";
+
+pub(crate) const SOURCE: &str = "switchyard.dev/source";
+pub(crate) const SUBJECT: &str = "switchyard.dev/subject";
+pub(crate) const TENANT: &str = "switchyard.dev/tenant";
+pub(crate) const PIPELINE: &str = "switchyard.dev/pipeline";
+pub(crate) const JOB: &str = "switchyard.dev/job";
+pub(crate) const LIMITS: &str = "switchyard.dev/limits";
+pub(crate) const TRACEPARENT: &str = "switchyard.dev/traceparent";
+
+/// The pod of an attempt.
+pub(crate) fn pod_name(build: &BuildKey, attempt: u32) -> String {
+    format!("b-{build}-{attempt}")
+}
+
+/// Which attempt the pod is for, if it is one of ours.
+pub(crate) fn attempt_of(pod: &Pod) -> Option<(BuildKey, u32)> {
+    let label = |name: &str| pod.labels().get(name);
+    Some((label(BUILD)?.parse().ok()?, label(ATTEMPT)?.parse().ok()?))
+}
+
+/// Whether the pod belongs to that executor.
+pub(crate) fn is_of(pod: &Pod, executor: &str) -> bool {
+    pod.labels().get(EXECUTOR).is_some_and(|label| label == executor)
+}
+
+/// Whether the pod is the one that this launch makes.
+pub(crate) fn is_for(pod: &Pod, launch: &Launch) -> bool {
+    is_of(pod, &launch.executor)
+        && attempt_of(pod) == Some((launch.build.clone(), launch.attempt))
+        && pod.annotations().get(SOURCE) == Some(&launch.source)
+}

@@ -1,0 +1,309 @@
+//! What a pod says, in our words.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition, PodStatus};
+use kube::ResourceExt as _;
+
+use super::{marks, pod::CONTAINER};
+use crate::{Observed, Phase};
+
+/// What is known of the attempt that `pod` is for; `None` where it is none of ours.
+pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
+    let (build, attempt) = marks::attempt_of(pod)?;
+    let created_at = pod.creation_timestamp()?.0;
+    let none = PodStatus::default();
+    let status = pod.status.as_ref().unwrap_or(&none);
+    let state = container(status).and_then(|container| container.state.clone()).unwrap_or_default();
+    let phase = phase(pod, status, &state);
+    let deleting = pod.metadata.deletion_timestamp.is_some();
+    let times = Times::of(status, &state);
+    let (reason, message) = words(status, &state, phase);
+    // A pod that is going is given to no node any more: the API server refuses the binding.
+    let dead = phase.is_ended() || (deleting && node(pod).is_none());
+    Some(Observed {
+        uid: pod.uid()?,
+        since: times.since(phase, created_at, status),
+        started_at: times.started,
+        finished_at: times.finished.or_else(|| dead.then(|| deleted_at(pod)).flatten()),
+        exit: exit(&state),
+        result: state.terminated.and_then(|end| end.message).filter(|text| times.started.is_some() && !text.is_empty()),
+        forced: deleting && !dead && pod.metadata.deletion_grace_period_seconds == Some(0),
+        held: pod.finalizers().iter().any(|name| name == marks::FINALIZER),
+        traceparent: pod.annotations().get(marks::TRACEPARENT).cloned(),
+        node: node(pod),
+        build,
+        attempt,
+        phase,
+        created_at,
+        reason,
+        message,
+        deleting,
+        dead,
+    })
+}
+
+/// The container that runs the build; others (sidecars that an admission plugin adds) do not count.
+fn container(status: &PodStatus) -> Option<&ContainerStatus> {
+    status.container_statuses.as_ref()?.iter().find(|container| container.name == CONTAINER)
+}
+
+fn phase(pod: &Pod, status: &PodStatus, state: &ContainerState) -> Phase {
+    let gates = pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref());
+    match status.phase.as_deref() {
+        Some("Succeeded") => Phase::Succeeded,
+        Some("Failed") => Phase::Failed,
+        _ if gates.is_some_and(|gates| gates.iter().any(|gate| gate.name == marks::GATE)) => Phase::Gated,
+        // The pod's own phase is `Running` as soon as any container runs, also a sidecar.
+        _ if state.running.is_some() || state.terminated.is_some() => Phase::Running,
+        _ => Phase::Pending,
+    }
+}
+
+fn node(pod: &Pod) -> Option<String> {
+    pod.spec.as_ref()?.node_name.clone().filter(|name| !name.is_empty())
+}
+
+fn deleted_at(pod: &Pod) -> Option<Timestamp> {
+    pod.metadata.deletion_timestamp.as_ref().map(|time| time.0)
+}
+
+/// When the build's container began and ended.
+struct Times {
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
+}
+
+impl Times {
+    fn of(status: &PodStatus, state: &ContainerState) -> Self {
+        let started = state.running.as_ref().and_then(|running| running.started_at.clone());
+        let ended = state.terminated.as_ref();
+        let finished = ended.and_then(|end| end.finished_at.clone()).map(|time| time.0).filter(is_real);
+        // A pod that never ran its container (evicted on arrival, deadline while pulling) says when only in its conditions.
+        let failed =
+            || matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")).then(|| turned(status, "Ready")).flatten();
+        Self {
+            started: started.or_else(|| ended?.started_at.clone()).map(|time| time.0).filter(is_real),
+            finished: finished.or_else(failed),
+        }
+    }
+
+    fn since(&self, phase: Phase, created: Timestamp, status: &PodStatus) -> Timestamp {
+        let known = match phase {
+            Phase::Gated => None,
+            Phase::Pending => turned(status, "PodScheduled"),
+            Phase::Running => self.started,
+            Phase::Succeeded | Phase::Failed => self.finished.or(self.started),
+        };
+        known.unwrap_or(created)
+    }
+}
+
+/// The kubelet writes the epoch for a container whose end it did not see.
+fn is_real(time: &Timestamp) -> bool {
+    time.as_second() > 0
+}
+
+fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a PodCondition> {
+    status.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}
+
+fn turned(status: &PodStatus, kind: &str) -> Option<Timestamp> {
+    condition(status, kind)?.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// The code, unless it was made up for a container that nobody saw end.
+fn exit(state: &ContainerState) -> Option<i32> {
+    let end = state.terminated.as_ref()?;
+    (end.reason.as_deref() != Some("ContainerStatusUnknown")).then_some(end.exit_code)
+}
+
+/// Words that say only what the phase or the code says already.
+const NO_NEWS: [&str; 6] = ["", "Completed", "Error", "ContainerCreating", "PodInitializing", "ContainerStatusUnknown"];
+
+/// Why it waits or has ended: the pod's own word, the disruption's, the container's, the scheduler's, in this order.
+fn words(status: &PodStatus, state: &ContainerState, phase: Phase) -> (Option<String>, Option<String>) {
+    let disrupted = condition(status, "DisruptionTarget").filter(|found| found.status == "True" && phase == Phase::Failed);
+    let unscheduled = condition(status, "PodScheduled").filter(|found| found.status == "False" && phase == Phase::Pending);
+    let said = [
+        Some((status.reason.as_deref(), status.message.as_deref())),
+        // By the API, by a preemption or by a taint: to the build it is the same as an eviction by the node.
+        disrupted.map(|found| (Some("Evicted"), found.message.as_deref())),
+        state.terminated.as_ref().map(|end| (end.reason.as_deref(), None)),
+        state.waiting.as_ref().map(|waiting| (waiting.reason.as_deref(), waiting.message.as_deref())),
+        unscheduled.map(|found| (found.reason.as_deref(), found.message.as_deref())),
+    ];
+    let news = said.into_iter().flatten().find(|(reason, _)| reason.is_some_and(|reason| !NO_NEWS.contains(&reason)));
+    let (reason, message) = news.unwrap_or_default();
+    (reason.map(str::to_owned), message.filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use switchyard_events::Reason;
+
+    use super::*;
+    use crate::kubernetes::pod::tests::example;
+
+    /// What is observed of our pod with this status, bound to a node and ungated.
+    fn seen(status: Value) -> Observed {
+        observe(&with(status)).unwrap()
+    }
+
+    fn with(status: Value) -> Pod {
+        let mut pod = example(1);
+        pod.status = Some(serde_json::from_value(status).unwrap());
+        let spec = pod.spec.as_mut().unwrap();
+        spec.scheduling_gates = None;
+        spec.node_name = Some("kata-0".to_owned());
+        pod
+    }
+
+    /// The same pod, told to go, with so many seconds of grace.
+    fn deleted(mut pod: Pod, grace: i64) -> Pod {
+        pod.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:09Z")).unwrap();
+        pod.metadata.deletion_grace_period_seconds = Some(grace);
+        pod
+    }
+
+    /// A status whose build container is in this state.
+    fn status(phase: &str, state: impl Into<Value>) -> Value {
+        json!({"phase": phase, "containerStatuses": [
+            {"name": "sidecar", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": {"running": {}}},
+            {"name": "build", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state.into()}]})
+    }
+
+    fn ended(code: i32, reason: &str) -> Value {
+        json!({"terminated": {"exitCode": code, "reason": reason, "startedAt": at(1), "finishedAt": at(5), "message": "{\"auc\": 1}"}})
+    }
+
+    fn at(second: u8) -> String {
+        format!("2026-01-01T00:00:0{second}Z")
+    }
+
+    fn time(second: u8) -> Option<Timestamp> {
+        at(second).parse().ok()
+    }
+
+    #[test]
+    fn a_new_pod_is_gated_and_held() {
+        let observed = observe(&example(3)).unwrap();
+        assert_eq!((observed.phase, observed.attempt, observed.uid.as_str()), (Phase::Gated, 3, "uid-1"));
+        assert!(observed.held && !observed.dead && !observed.deleting && observed.end().is_none());
+        assert_eq!(observed.since, observed.created_at);
+        assert!(observed.traceparent.unwrap().starts_with("00-0af7"));
+    }
+
+    #[test]
+    fn a_pod_without_room_says_so() {
+        let mut pod = with(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "0/4 nodes are available", "lastTransitionTime": at(2)}]}));
+        pod.spec.as_mut().unwrap().node_name = None;
+        let observed = observe(&pod).unwrap();
+        assert_eq!((observed.phase, observed.reason.as_deref()), (Phase::Pending, Some("Unschedulable")));
+        assert_eq!((observed.message.as_deref(), Some(observed.since)), (Some("0/4 nodes are available"), time(2)));
+        assert!(!observed.dead);
+    }
+
+    #[test]
+    fn a_pod_whose_image_does_not_come_is_pending_with_the_reason() {
+        let creating = seen(status("Pending", json!({"waiting": {"reason": "ContainerCreating"}})));
+        assert_eq!((creating.phase, creating.reason), (Phase::Pending, None));
+        let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
+        // A sidecar runs already: the pod's own phase is Running, the build's is not.
+        let observed = seen(status("Running", waiting));
+        assert_eq!((observed.phase, observed.reason.as_deref()), (Phase::Pending, Some("ErrImagePull")));
+        assert_eq!(observed.message.as_deref(), Some("not found"));
+    }
+
+    #[test]
+    fn a_running_pod_says_since_when() {
+        let observed = seen(status("Running", json!({"running": {"startedAt": at(1)}})));
+        assert_eq!((observed.phase, observed.started_at, Some(observed.since)), (Phase::Running, time(1), time(1)));
+        assert_eq!(observed.node.as_deref(), Some("kata-0"));
+    }
+
+    #[test]
+    fn a_pod_that_succeeded_hands_over_its_result() {
+        let observed = seen(status("Succeeded", ended(0, "Completed")));
+        assert_eq!((observed.phase, observed.exit, observed.finished_at), (Phase::Succeeded, Some(0), time(5)));
+        assert_eq!((observed.result.as_deref(), observed.reason.as_deref()), (Some("{\"auc\": 1}"), None));
+        assert!(observed.dead);
+        assert_eq!(observed.end(), Some(Reason::Succeeded));
+    }
+
+    #[test]
+    fn a_pod_that_failed_tells_its_code() {
+        let observed = seen(status("Failed", ended(2, "Error")));
+        assert_eq!((observed.phase, observed.reason.clone()), (Phase::Failed, None));
+        assert_eq!(observed.end(), Some(Reason::ExitCode(2)));
+    }
+
+    #[test]
+    fn an_evicted_pod_is_told_from_one_that_failed() {
+        let mut by_node = status("Failed", ended(137, "Error"));
+        by_node["reason"] = json!("Evicted");
+        by_node["message"] = json!("The node was low on resource: memory.");
+        let observed = seen(by_node);
+        assert_eq!(observed.end(), Some(Reason::Evicted));
+        assert_eq!(observed.message.as_deref(), Some("The node was low on resource: memory."));
+        let mut by_preemption = status("Failed", ended(143, "Error"));
+        by_preemption["conditions"] = json!([{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]);
+        assert_eq!(observe(&deleted(with(by_preemption), 30)).unwrap().end(), Some(Reason::Evicted));
+    }
+
+    #[test]
+    fn the_nodes_own_deadline_is_told_also_where_the_build_never_started() {
+        let unknown =
+            json!({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": null, "finishedAt": null}});
+        let mut late = status("Failed", unknown);
+        late["reason"] = json!("DeadlineExceeded");
+        late["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": at(7)}]);
+        let observed = seen(late);
+        assert_eq!((observed.end(), observed.exit), (Some(Reason::DeadlineExceeded), None));
+        assert_eq!((observed.started_at, observed.finished_at), (None, time(7)));
+    }
+
+    #[test]
+    fn a_pod_that_used_too_much_memory_says_so() {
+        let observed = seen(status("Failed", ended(137, "OOMKilled")));
+        assert_eq!((observed.reason.as_deref(), observed.exit), (Some("OOMKilled"), Some(137)));
+        assert_eq!(observed.end(), Some(Reason::Other("OOMKilled".to_owned())));
+    }
+
+    #[test]
+    fn a_pod_deleted_before_it_had_a_node_is_dead_for_certain() {
+        let observed = observe(&deleted(example(1), 0)).unwrap();
+        assert!(observed.dead && observed.deleting && !observed.forced && observed.held);
+        assert_eq!((observed.end(), observed.finished_at), (Some(Reason::Deleted), time(9)));
+    }
+
+    #[test]
+    fn a_pod_deleted_on_its_node_is_dead_only_once_it_has_ended() {
+        let creating = status("Pending", json!({"waiting": {"reason": "ContainerCreating"}}));
+        assert!(!observe(&deleted(with(creating), 30)).unwrap().dead);
+        let running = status("Running", json!({"running": {"startedAt": at(1)}}));
+        let going = observe(&deleted(with(running.clone()), 30)).unwrap();
+        assert!(going.deleting && !going.dead && !going.forced);
+        let forced = observe(&deleted(with(running), 0)).unwrap();
+        assert!(forced.forced && !forced.dead && forced.end().is_none(), "nobody saw it end");
+        let stopped = observe(&deleted(with(status("Failed", ended(143, "Error"))), 0)).unwrap();
+        assert!(stopped.dead && !stopped.forced);
+        assert_eq!(stopped.end(), Some(Reason::Deleted));
+    }
+
+    #[test]
+    fn a_pod_on_a_lost_node_is_not_dead() {
+        let mut lost = status("Running", json!({"running": {"startedAt": at(1)}}));
+        lost["reason"] = json!("NodeLost");
+        let observed = seen(lost);
+        assert_eq!((observed.phase, observed.reason.as_deref(), observed.dead), (Phase::Running, Some("NodeLost"), false));
+    }
+
+    #[test]
+    fn a_pod_of_somebody_else_is_not_observed() {
+        let mut pod = example(1);
+        pod.metadata.labels.as_mut().unwrap().remove(marks::BUILD);
+        assert_eq!(observe(&pod), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! What is to be created for one attempt.
+
+use switchyard_events::{BuildKey, BuildSpec, Limits};
+
+/// One attempt of a build, as it was routed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// Which build.
+    pub build: BuildKey,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// The executor it was routed to.
+    pub executor: String,
+    /// Whose build it is.
+    pub tenant: String,
+    /// The pipeline, if the request names one.
+    pub pipeline: Option<String>,
+    /// The job, if the request names one.
+    pub job: Option<String>,
+    /// The request's CloudEvents source.
+    pub source: String,
+    /// The request's subject id: what the CI system calls the build.
+    pub subject: String,
+    /// What is to be run.
+    pub spec: BuildSpec,
+    /// The build's own annotations that the fleet allows.
+    pub annotations: Vec<(String, String)>,
+    /// How long each phase may take.
+    pub limits: Limits,
+    /// The W3C trace context that the build goes on with.
+    pub traceparent: String,
+}

@@ -1,0 +1,16 @@
+//! Where builds run: one trait in terms of our own types, and a plugin for each kind of place.
+//!
+//! Only this crate knows Kubernetes. A plugin creates what runs an attempt *gated*: it cannot run before somebody ungates
+//! exactly that uid. It keeps what has ended until it is released. It decides nothing: who may be ungated, what must be
+//! deleted and how an attempt ended is the ledger's business (see the build protocol).
+
+mod executor;
+mod kubernetes;
+mod launch;
+mod observed;
+mod script;
+
+pub use executor::{CreateError, Executor, Unreachable};
+pub use kubernetes::{ConnectError, Kubernetes};
+pub use launch::Launch;
+pub use observed::{Observed, Phase, Seen};
