@@ -14,6 +14,7 @@
 //! | 130, 143 | aborted by a second SIGINT or SIGTERM; nothing was flushed |
 //!
 //! Nothing here knows what a build is, or JetStream's streams and consumers: that is the bus.
+mod collector;
 mod connection;
 mod export;
 mod health;

@@ -1,4 +1,7 @@
 //! What the `OTEL_*` variables ask for, as far as the SDK does not read them itself or would replace a value in silence.
+use std::path::PathBuf;
+use std::time::Duration;
+
 use crate::TelemetryError;
 
 /// What the variables ask for.
@@ -8,11 +11,20 @@ pub(crate) struct Plan {
     pub(crate) propagators: Vec<Propagator>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Exporter {
     None,
     Console,
-    Otlp,
+    Otlp(Transport),
+}
+
+/// How to reach the collector, as far as the SDK leaves it to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transport {
+    pub(crate) tls: bool,
+    /// The authorities that may vouch for it, instead of the system's.
+    pub(crate) authorities: Option<PathBuf>,
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +41,6 @@ impl Plan {
         let exporter = if disabled(&variable)? { Exporter::None } else { exporter(&variable)? };
         if exporter != Exporter::None {
             sampler(&variable)?;
-        }
-        if exporter == Exporter::Otlp {
-            transport(&variable)?;
         }
         Ok(Self { exporter, propagators })
     }
@@ -51,10 +60,10 @@ fn exporter(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Export
     const NAME: &str = "OTEL_TRACES_EXPORTER";
     let endpoint = || ENDPOINTS.into_iter().find_map(variable);
     match variable(NAME).as_deref() {
-        None => Ok(if endpoint().is_some() { Exporter::Otlp } else { Exporter::None }),
-        Some("none") => Ok(Exporter::None),
+        None if endpoint().is_some() => Ok(Exporter::Otlp(transport(variable)?)),
+        None | Some("none") => Ok(Exporter::None),
         Some("console") => Ok(Exporter::Console),
-        Some("otlp") => Ok(Exporter::Otlp),
+        Some("otlp") => Ok(Exporter::Otlp(transport(variable)?)),
         Some(other) => {
             Err(TelemetryError::Variable { variable: NAME, value: other.to_owned(), expected: "otlp, console or none" })
         }
@@ -63,23 +72,32 @@ fn exporter(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Export
 
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-fn transport(variable: &impl Fn(&'static str) -> Option<String>) -> Result<(), TelemetryError> {
+fn transport(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Transport, TelemetryError> {
+    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
     let refuse = |variable, value, expected| Err(TelemetryError::Variable { variable, value, expected });
-    for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        match variable(name) {
-            Some(value) if value != "http/protobuf" => return refuse(name, value, "http/protobuf, usually on port 4318"),
-            _ => {}
+    match first(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]) {
+        Some((name, value)) if value != "http/protobuf" => return refuse(name, value, "http/protobuf, usually on port 4318"),
+        _ => {}
+    }
+    for name in ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"] {
+        if let Some(value) = variable(name) {
+            return refuse(name, value, "a header instead, with OTEL_EXPORTER_OTLP_HEADERS");
         }
     }
-    for name in ENDPOINTS {
-        match variable(name) {
-            Some(value) if !value.starts_with("http://") => {
-                return refuse(name, value, "http://HOST:4318, a collector nearby that speaks TLS for you");
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    let tls = match first(ENDPOINTS) {
+        Some((_, url)) if url.starts_with("https://") => true,
+        Some((name, url)) if !url.starts_with("http://") => return refuse(name, url, "http://HOST:4318 or https://HOST"),
+        _ => false,
+    };
+    let authorities = first(["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]);
+    let timeout = match first(["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]) {
+        None => Duration::from_secs(10),
+        Some((name, value)) => match value.parse() {
+            Ok(milliseconds) => Duration::from_millis(milliseconds),
+            Err(_) => return refuse(name, value, "a whole number of milliseconds"),
+        },
+    };
+    Ok(Transport { tls, authorities: authorities.map(|(_, file)| file.into()), timeout })
 }
 
 fn sampler(variable: &impl Fn(&'static str) -> Option<String>) -> Result<(), TelemetryError> {
@@ -126,9 +144,20 @@ mod tests {
         assert_eq!(plan(&[]).unwrap().exporter, Exporter::None);
         assert_eq!(plan(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap().exporter, Exporter::None);
         for name in ENDPOINTS {
-            assert_eq!(plan(&[(name, "http://collector:4318")]).unwrap().exporter, Exporter::Otlp, "{name}");
+            assert_eq!(plan(&[(name, "http://collector:4318")]).unwrap().exporter, otlp(false, 10), "{name}");
         }
-        assert_eq!(plan(&[("OTEL_TRACES_EXPORTER", "otlp")]).unwrap().exporter, Exporter::Otlp);
+        assert_eq!(plan(&[("OTEL_TRACES_EXPORTER", "otlp")]).unwrap().exporter, otlp(false, 10));
+    }
+
+    #[test]
+    fn what_is_said_of_traces_wins_over_what_is_said_of_everything() {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2000"),
+        ];
+        assert_eq!(plan(&variables).unwrap().exporter, otlp(true, 2));
     }
 
     #[test]
@@ -154,12 +183,18 @@ mod tests {
             ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4317"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem"),
         ] {
             let error = plan(&[endpoint, (variable, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{variable}={value:?} is not supported: use ")), "{error}");
         }
         let error = plan(&[endpoint, ("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "7")]).unwrap_err();
         assert!(error.to_string().starts_with("OTEL_TRACES_SAMPLER_ARG="), "{error}");
+    }
+
+    fn otlp(tls: bool, seconds: u64) -> Exporter {
+        Exporter::Otlp(Transport { tls, authorities: None, timeout: Duration::from_secs(seconds) })
     }
 
     fn plan(variables: &[(&str, &str)]) -> Result<Plan, TelemetryError> {

@@ -59,8 +59,11 @@ where
     F: FnOnce(Context) -> Fut,
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    let telemetry = Telemetry::start(name)?;
     let runtime = threads(settings)?;
+    let telemetry = {
+        let _inside = runtime.enter();
+        Telemetry::start(name)?
+    };
     let outcome = runtime.block_on(drive(name, settings, service));
     runtime.block_on(telemetry.stop());
     // Whatever still blocks a thread must not keep the process.

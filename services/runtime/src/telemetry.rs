@@ -10,20 +10,23 @@
 //! | `OTEL_PROPAGATORS` | `tracecontext`, `baggage`, `none`; default: `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER` | the standard's own, without `jaeger_remote` and `xray`; default: `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP[_TRACES]_PROTOCOL` | `http/protobuf` (default) |
+//! | `OTEL_EXPORTER_OTLP[_TRACES]_CERTIFICATE` | a PEM file of authorities, instead of the system's, for an `https` endpoint |
 //!
 //! Without an endpoint nothing is exported: trying `localhost:4318` for ever would only make noise. Trace contexts are still read and
 //! handed on. A collector that is away or slow never stops or delays a build.
+use std::io;
 use std::time::Duration;
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::{KeyValue, global};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::warn;
 
+use crate::collector::Collector;
 use crate::export::{Console, Reported};
 use crate::otel_variables::{Exporter, Plan, Propagator};
 
@@ -46,6 +49,9 @@ pub enum TelemetryError {
     /// The exporter could not be made from its variables.
     #[error("the OTLP exporter cannot be set up")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// The authorities that vouch for the collector could not be read.
+    #[error("the certificates for the OTLP endpoint cannot be read")]
+    Collector(#[source] io::Error),
 }
 
 /// The process's tracing, until it is stopped.
@@ -56,6 +62,8 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 impl Telemetry {
     /// Sets the global propagator and, if spans are to be exported, the global tracer provider, for `switchyard-<service>`.
     ///
+    /// Must run inside a tokio runtime, which must live until [`Telemetry::stop`] is done.
+    ///
     /// # Errors
     /// If a variable has a value that is not supported.
     pub fn start(service: &str) -> Result<Self, TelemetryError> {
@@ -65,8 +73,10 @@ impl Telemetry {
         let provider = match plan.exporter {
             Exporter::None => return Ok(Self(None)),
             Exporter::Console => provider.with_batch_exporter(Reported::new(Console)),
-            Exporter::Otlp => {
-                let exporter = SpanExporter::builder().with_http().build().map_err(TelemetryError::Exporter)?;
+            Exporter::Otlp(transport) => {
+                let collector = Collector::new(&transport).map_err(TelemetryError::Collector)?;
+                let exporter = SpanExporter::builder().with_http().with_http_client(collector).build();
+                let exporter = exporter.map_err(TelemetryError::Exporter)?;
                 provider.with_batch_exporter(Reported::new(exporter))
             }
         }
@@ -75,7 +85,7 @@ impl Telemetry {
         Ok(Self(Some(provider)))
     }
 
-    /// Exports what is left, for at most five seconds. Must run inside a tokio runtime.
+    /// Exports what is left, for at most five seconds. Must run inside the same runtime.
     pub async fn stop(self) {
         let Some(provider) = self.0 else { return };
         // Exporting blocks its caller, and can deadlock with a runtime of one thread.
