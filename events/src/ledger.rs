@@ -227,6 +227,12 @@ impl Attempt {
         }
     }
 
+    /// Its limits; the standard ones before it is routed.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits.unwrap_or(Limits::STANDARD)
+    }
+
     /// Whether `uid` is the one pod that may run this attempt.
     #[must_use]
     pub fn is_bound_to(&self, uid: &str) -> bool {

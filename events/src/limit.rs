@@ -135,6 +135,19 @@ pub struct Limits {
     pub linger: TimeLimit,
 }
 
+impl Limits {
+    /// What holds where nothing else was said.
+    pub const STANDARD: Self = Self {
+        queued: TimeLimit::minutes(8 * 60),
+        pending: TimeLimit::minutes(10),
+        running: TimeLimit::minutes(90),
+        running_max: TimeLimit::minutes(120),
+        teardown: TimeLimit::minutes(5),
+        grace: TimeLimit::seconds(60),
+        linger: TimeLimit::minutes(10),
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

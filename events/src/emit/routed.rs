@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{About, EmitError, Outgoing};
-use crate::{BuildKey, BuildSpec, Limits, Request, attempt_event_id, subject::yard};
+use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, attempt_event_id, subject::yard};
 
 /// A build has been given to an executor. It carries all that a launcher needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,22 @@ impl BuildRouted {
     /// The event's type.
     pub const TYPE: &str = "dev.cdeventsx.switchyard-build.routed.0.1.0";
 
+    /// The record of a build that nobody has written down yet: its attempt is open.
+    #[must_use]
+    pub fn open(&self) -> Record {
+        let first = Attempt {
+            n: self.attempt,
+            executor: Some(self.executor.clone()),
+            routed_at: Some(self.at),
+            limits: Some(self.limits),
+            ..Attempt::default()
+        };
+        let mut record = Record::open(self.request.clone(), self.tenant.clone(), first);
+        record.pipeline.clone_from(&self.spec.pipeline);
+        record.job.clone_from(&self.spec.job);
+        record
+    }
+
     /// The event, on the subject that the executor's launchers read.
     ///
     /// # Errors
@@ -86,6 +102,16 @@ pub struct BuildRefused {
 impl BuildRefused {
     /// The event's type.
     pub const TYPE: &str = "dev.cdeventsx.switchyard-build.refused.0.1.0";
+
+    /// The record of a build that nobody has written down yet: its attempt is open.
+    #[must_use]
+    pub fn open(&self) -> Record {
+        let first = Attempt { n: self.attempt, ..Attempt::default() };
+        let mut record = Record::open(self.request.clone(), self.tenant.clone(), first);
+        record.pipeline.clone_from(&self.pipeline);
+        record.job.clone_from(&self.job);
+        record
+    }
 
     /// The event.
     ///

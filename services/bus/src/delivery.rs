@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use cloudevents::Event;
 use jiff::Timestamp;
-use switchyard_events::{CdEvent, CdEventError, DecodeError, decode};
+use switchyard_events::{CdEvent, CdEventError, DecodeError, InvalidClock, decode};
 
 /// An event, where it is stored and how often it was delivered.
 #[derive(Clone, Debug)]
@@ -32,6 +32,9 @@ pub enum Unreadable {
     /// Its data is no CDEvent.
     #[error("not a CDEvent: {0}")]
     CdEvent(#[from] CdEventError),
+    /// Its subject is not a clock's.
+    #[error(transparent)]
+    Clock(#[from] InvalidClock),
     /// Its custom data is not what the type promises.
     #[error("customData of {event_type}: {error}")]
     CustomData {

@@ -161,12 +161,13 @@ fn result(decided: &Decided) -> &'static str {
     }
 }
 
-/// The subject without its ids, so that span names stay few: the type's own tokens.
-pub(crate) fn destination(subject: &str) -> &str {
-    let tokens = if subject.starts_with("ci.") { 9 } else { 8 };
-    match subject.match_indices('.').nth(tokens - 1) {
-        Some((end, _)) if !subject.starts_with("fire.") && !subject.starts_with("timer.") => &subject[..end],
-        _ => subject.split('.').next().filter(|first| matches!(*first, "fire" | "timer")).unwrap_or(subject),
+/// The subject without its ids, so that span names stay few: the type's own tokens, or which clock it is.
+pub(crate) fn destination(subject: &str) -> String {
+    let tokens: Vec<_> = subject.split('.').collect();
+    match tokens[..] {
+        [root @ ("fire" | "timer"), _, kind, ..] => format!("{root}.{kind}"),
+        ["ci", ..] => tokens[..tokens.len().min(9)].join("."),
+        _ => tokens[..tokens.len().min(8)].join("."),
     }
 }
 
@@ -176,7 +177,7 @@ pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, 
         KeyValue::new("messaging.operation.name", name),
         KeyValue::new("messaging.operation.type", kind),
         KeyValue::new("messaging.destination.name", subject.to_owned()),
-        KeyValue::new("messaging.destination.template", destination(subject).to_owned()),
+        KeyValue::new("messaging.destination.template", destination(subject)),
         KeyValue::new("messaging.message.id", event.id().to_owned()),
         KeyValue::new("cloudevents.event_id", event.id().to_owned()),
         KeyValue::new("cloudevents.event_source", event.source().to_string()),
@@ -197,7 +198,7 @@ mod tests {
         let routed = "yard.dev.cdeventsx.switchyard-build.routed.0.1.0.k8s.abc.1";
         assert_eq!(destination(routed), "yard.dev.cdeventsx.switchyard-build.routed.0.1.0");
         assert_eq!(destination("ci.default.dev.cdevents.build.queued.0.3.0"), "ci.default.dev.cdevents.build.queued.0.3.0");
-        assert_eq!(destination("fire.k8s.queued.abc.1"), "fire");
+        assert_eq!(destination("fire.k8s.queued.abc.1"), "fire.queued");
         assert_eq!(destination("ci.default.odd"), "ci.default.odd");
     }
 }

@@ -1,0 +1,2 @@
+//! Benchmarks against ceilings, on a real server.
+fn main() {}

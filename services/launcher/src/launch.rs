@@ -1,0 +1,193 @@
+//! The shell: one routed build after the protocol's steps.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use switchyard_bus::{
+    Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, Window, amend,
+    current_traceparent, settle,
+};
+use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Reason, Record, custom_data};
+use switchyard_executor::{CreateError, Executor, Launch, Unreachable};
+use switchyard_fleet::Fleet;
+use tracing::{info, warn};
+
+use crate::{Next, next};
+
+/// A launcher of one executor's builds.
+pub struct Launcher<B, X> {
+    bus: B,
+    executor: X,
+    fleet: Arc<Fleet>,
+}
+
+/// A routed build could not be launched now, or ever.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The message is not what its type promises.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// It is an attempt that the ledger has never heard of.
+    #[error("attempt {attempt} of build {build} is not in the ledger")]
+    Unknown {
+        /// The build.
+        build: String,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The executor cannot take the build now.
+    #[error("create: {0}")]
+    Create(String),
+    /// The executor did not answer.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The event could not be stored.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The end of a rejected build could not be made known.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// The request holds what no event may hold.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl From<&LaunchError> for Settle {
+    fn from(error: &LaunchError) -> Self {
+        match error {
+            LaunchError::Unreadable(_) | LaunchError::Unknown { .. } | LaunchError::Emit(_) => Self::Refuse(error.to_string()),
+            LaunchError::Ledger(_)
+            | LaunchError::Create(_)
+            | LaunchError::Unreachable(_)
+            | LaunchError::Publish(_)
+            | LaunchError::Settle(_) => Self::Retry,
+        }
+    }
+}
+
+impl<X: Executor> Launcher<Bus, X> {
+    /// Launches builds until the service is to stop, at most `at_once` at a time.
+    ///
+    /// # Errors
+    /// None that passes by itself.
+    pub async fn run(self, service: switchyard_runtime::Context, at_once: usize) -> anyhow::Result<()> {
+        let routed = Durable::routed(self.executor.name());
+        service.health.ready();
+        let window = Window { at_once, batch: at_once };
+        self.bus.clone().consume(&routed, window, service.shutdown.requested(), |delivery| self.handle(delivery)).await?;
+        Ok(())
+    }
+
+    async fn handle(&self, delivery: Delivery) -> Result<(), LaunchError> {
+        let event = delivery.cdevent()?;
+        let routed =
+            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
+        self.launch(routed).await
+    }
+}
+
+impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
+    /// A launcher that creates pods on `executor`.
+    pub fn new(bus: B, executor: X, fleet: Arc<Fleet>) -> Self {
+        Self { bus, executor, fleet }
+    }
+
+    /// Sees to it that a routed build has its one pod and that it runs.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn launch(&self, routed: BuildRouted) -> Result<(), LaunchError> {
+        let record = self.bus.read(&routed.build).await?;
+        let uid = match next(record.as_ref().map(|(record, _)| record), &routed) {
+            Next::Nothing => return Ok(()),
+            Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
+            Next::Ungate(uid) => uid,
+            Next::Create => match self.executor.create(&self.attempt(&routed)).await {
+                Ok(uid) if self.bind(&routed, &uid).await? => uid,
+                Ok(_) => return Ok(()),
+                Err(CreateError::Rejected(why)) => return self.reject(&routed, why).await,
+                Err(CreateError::Later(why)) => return Err(LaunchError::Create(why)),
+            },
+        };
+        self.executor.ungate(&routed.build, routed.attempt, &uid).await?;
+        let BuildRouted { build, attempt, executor, request, .. } = routed;
+        self.bus.publish(BuildLaunched { build, attempt, executor, uid, at: Timestamp::now() }.outgoing(&request)?).await?;
+        Ok(())
+    }
+
+    /// Makes `uid` the one pod of the attempt; `false` where another is, or the attempt may not run any more.
+    async fn bind(&self, routed: &BuildRouted, uid: &str) -> Result<bool, LaunchError> {
+        let bound = Bound { executor: routed.executor.clone(), uid: uid.to_owned(), at: Timestamp::now() };
+        let with = |record: &Record| {
+            let record =
+                record.routed(routed.attempt, &routed.executor, routed.at, routed.limits).unwrap_or_else(|| record.clone());
+            record.bind(routed.attempt, bound.clone())
+        };
+        let record = self.write(routed, with).await?;
+        let won = record
+            .as_ref()
+            .and_then(|record| record.attempt(routed.attempt))
+            .is_some_and(|attempt| attempt.is_bound_to(uid) && attempt.condemned.is_none() && attempt.decided.is_none());
+        if won {
+            info!(build = %routed.build, attempt = routed.attempt, uid, "pod bound");
+        } else {
+            warn!(build = %routed.build, attempt = routed.attempt, uid, "another pod is bound, or none may be; this one will not run");
+        }
+        Ok(won)
+    }
+
+    /// The executor will never take this build: that is its end.
+    async fn reject(&self, routed: &BuildRouted, why: String) -> Result<(), LaunchError> {
+        let decision = Decision { message: Some(why), ..Decision::new(Reason::Rejected, true) };
+        let with = |record: &Record| {
+            let unbound = record.attempt(routed.attempt).is_some_and(|attempt| attempt.bound.is_none());
+            unbound.then(|| record.decide(routed.attempt, decision.clone(), Timestamp::now())).flatten()
+        };
+        if let Some(record) = self.write(routed, with).await? {
+            settle(&self.bus, &routed.build, &record, routed.attempt).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the record, also where there is none yet; answers it as it stands.
+    async fn write(
+        &self,
+        routed: &BuildRouted,
+        change: impl Fn(&Record) -> Option<Record> + Send,
+    ) -> Result<Option<Record>, LaunchError> {
+        if self.bus.read(&routed.build).await?.is_none() {
+            let open = routed.open();
+            let first = change(&open).unwrap_or(open);
+            if self.bus.create(&routed.build, &first).await? {
+                return Ok(Some(first));
+            }
+        }
+        Ok(amend(&self.bus, &routed.build, change).await?)
+    }
+
+    fn attempt(&self, routed: &BuildRouted) -> Launch {
+        let allowed = |(key, _): &(&str, &str)| self.fleet.allows_annotation(&routed.tenant, key);
+        Launch {
+            build: routed.build.clone(),
+            attempt: routed.attempt,
+            executor: routed.executor.clone(),
+            tenant: routed.tenant.clone(),
+            pipeline: routed.spec.pipeline.clone(),
+            job: routed.spec.job.clone(),
+            source: routed.request.source.clone(),
+            subject: routed.request.subject.clone(),
+            annotations: routed
+                .spec
+                .foreign_annotations()
+                .filter(allowed)
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+            spec: routed.spec.clone(),
+            limits: routed.limits,
+            traceparent: current_traceparent().unwrap_or_else(|| routed.request.trace.clone()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Doing what was decided, step by step, in the order given.
+
+use jiff::Timestamp;
+use switchyard_bus::{
+    ClockError, Clocks, Events, Ledger, LedgerError, PublishError, Revision, Settle, SettleError, Unreadable, settle,
+};
+use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Reason, Record};
+use switchyard_executor::{Executor, Unreachable};
+use tracing::{info, warn};
+
+use crate::Reaper;
+
+/// One step of what is to be done about an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Write down why its pod must die.
+    Condemn(Reason),
+    /// Write down how it ended.
+    Decide(Decision),
+    /// Say that it runs since then, and write that down.
+    Start(Timestamp),
+    /// Make its end known, if it is decided.
+    Settle,
+    /// Have a clock fire then.
+    Arm(ClockKind, Timestamp),
+    /// Let its bound pod run.
+    Ungate,
+    /// Have its pod stopped.
+    Delete,
+    /// Let go of its pod.
+    Release,
+    /// Look at its pod again then.
+    LookAgain(Timestamp),
+}
+
+/// What could not be done now; doing all of it again is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum ReapError {
+    /// The message is not what its type promises.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The message asks for what its publisher may not have.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An event could not be stored.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// An end could not be made known.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// A clock could not be armed or stopped.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The executor did not answer.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The request holds what no event may hold.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl From<&ReapError> for Settle {
+    fn from(error: &ReapError) -> Self {
+        match error {
+            ReapError::Unreadable(_) | ReapError::Forbidden(_) | ReapError::Emit(_) => Self::Refuse(error.to_string()),
+            ReapError::Ledger(_)
+            | ReapError::Publish(_)
+            | ReapError::Settle(_)
+            | ReapError::Clock(_)
+            | ReapError::Unreachable(_) => Self::Retry,
+        }
+    }
+}
+
+/// The pod that steps are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) build: &'a BuildKey,
+    pub(crate) attempt: u32,
+    pub(crate) uid: Option<&'a str>,
+}
+
+/// What came of the steps.
+pub(crate) enum Done {
+    /// All are done; the pod is to be looked at again then, if so.
+    All(Option<Timestamp>),
+    /// Somebody else wrote first: decide again from the new record.
+    Outrun,
+}
+
+impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
+    /// Decides from the record as it stands, and does it; again from the start when somebody else writes in between.
+    pub(crate) async fn act(
+        &self,
+        target: Target<'_>,
+        decide: impl Fn(Option<&Record>) -> Vec<Act> + Send,
+    ) -> Result<Option<Timestamp>, ReapError> {
+        loop {
+            let read = self.bus.read(target.build).await?;
+            let acts = decide(read.as_ref().map(|(record, _)| record));
+            if let Done::All(again) = self.perform(target, acts, read).await? {
+                return Ok(again);
+            }
+        }
+    }
+
+    async fn perform(&self, target: Target<'_>, acts: Vec<Act>, read: Option<(Record, Revision)>) -> Result<Done, ReapError> {
+        let Some((mut record, revision)) = read else { return Ok(Done::All(None)) };
+        let Target { build, attempt, .. } = target;
+        let mut again = None;
+        for act in acts {
+            let changed = match &act {
+                Act::Condemn(reason) => record.condemn(attempt, reason.clone(), Timestamp::now()),
+                Act::Decide(decision) => record.decide(attempt, decision.clone(), Timestamp::now()),
+                Act::Start(at) => {
+                    self.started(target, &record, *at).await?;
+                    record.start(attempt, *at)
+                }
+                Act::Settle | Act::Arm(..) | Act::Ungate | Act::Delete | Act::Release | Act::LookAgain(_) => None,
+            };
+            match changed {
+                Some(changed) if !self.bus.replace(build, &changed, revision).await? => return Ok(Done::Outrun),
+                Some(changed) => record = changed,
+                None => {}
+            }
+            again = self.step(target, &act, &record).await?.or(again);
+        }
+        Ok(Done::All(again))
+    }
+
+    async fn step(&self, target: Target<'_>, act: &Act, record: &Record) -> Result<Option<Timestamp>, ReapError> {
+        let Target { build, attempt, uid } = target;
+        match (act, uid) {
+            (Act::Condemn(reason), _) => info!(%build, attempt, %reason, "pod condemned"),
+            (Act::Settle, _) => settle(&self.bus, build, record, attempt).await?,
+            (Act::Arm(kind, at), _) => self.bus.arm(&self.clock(build, attempt, *kind), *at, &record.request.trace).await?,
+            (Act::Ungate, Some(uid)) => self.executor.ungate(build, attempt, uid).await?,
+            (Act::Release, Some(uid)) => self.executor.release(build, attempt, uid).await?,
+            (Act::Delete, Some(uid)) => self.executor.delete(build, attempt, uid).await?,
+            (Act::LookAgain(at), _) => return Ok(Some(*at)),
+            (Act::Decide(_) | Act::Start(_) | Act::Ungate | Act::Release | Act::Delete, _) => {}
+        }
+        Ok(None)
+    }
+
+    async fn started(&self, target: Target<'_>, record: &Record, at: Timestamp) -> Result<(), ReapError> {
+        let Target { build, attempt, uid } = target;
+        let (build, executor, uid) = (build.clone(), self.executor.name().to_owned(), uid.unwrap_or_default().to_owned());
+        self.bus.publish(BuildStarted { build, attempt, executor, uid, at }.outgoing(record)?).await?;
+        Ok(())
+    }
+
+    pub(crate) fn clock(&self, build: &BuildKey, attempt: u32, kind: ClockKind) -> Clock {
+        Clock { executor: self.executor.name().to_owned(), kind, build: build.clone(), attempt }
+    }
+}
+
+/// An executor that is away is no reason to keep a clock's message: the next clock is armed.
+pub(crate) fn best_effort(result: Result<Option<Timestamp>, ReapError>) -> Result<(), ReapError> {
+    match result {
+        Err(ReapError::Unreachable(error)) => {
+            warn!(%error, "left to the next clock");
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}

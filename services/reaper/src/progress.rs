@@ -1,0 +1,107 @@
+//! What our own events ask of a reaper: clocks armed and stopped, records opened, ends made known.
+
+use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend, settle};
+use switchyard_events::{
+    Attempt, BuildFinished, BuildLaunched, BuildRefused, BuildRouted, BuildStarted, CdEvent, Clock, ClockKind, Decision, Limits,
+    Reason, Record, Standing, custom_data,
+};
+use switchyard_executor::Executor;
+
+use crate::{ReapError, Reaper, fire::after};
+
+impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
+    /// An event about a build on this reaper's executor, or about a result of any.
+    pub(crate) async fn progress(&self, delivery: Delivery) -> Result<(), ReapError> {
+        let event = delivery.cdevent()?;
+        match event.context.ty.split('.').nth(3) {
+            Some("routed") => self.routed(read(&event)?).await,
+            Some("launched") => self.launched(read(&event)?).await,
+            Some("started") => self.has_started(read(&event)?).await,
+            Some("finished") => self.finished(read(&event)?).await,
+            Some("refused") => self.refused(read(&event)?).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the record, so that the sweep sees the build, and arms the clock of its waiting.
+    pub(crate) async fn routed(&self, routed: BuildRouted) -> Result<(), ReapError> {
+        let BuildRouted { build, attempt, executor, at, limits, .. } = &routed;
+        if !(*attempt == 1 && self.bus.create(build, &routed.open()).await?) {
+            amend(&self.bus, build, |record| record.routed(*attempt, executor, *at, *limits)).await?;
+        }
+        self.bus.arm(&self.clock(build, *attempt, ClockKind::Queued), after(*at, limits.queued), &routed.request.trace).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn launched(&self, launched: BuildLaunched) -> Result<(), ReapError> {
+        let BuildLaunched { build, attempt, at, .. } = launched;
+        let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
+        if let Some(limits) = alive(&record, attempt) {
+            self.bus
+                .arm(&self.clock(&build, attempt, ClockKind::Pending), after(at, limits.pending), &record.request.trace)
+                .await?;
+        }
+        self.bus.disarm(&self.clock(&build, attempt, ClockKind::Queued)).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn has_started(&self, started: BuildStarted) -> Result<(), ReapError> {
+        let BuildStarted { build, attempt, executor, at, .. } = started;
+        let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
+        let clock = |kind| Clock { executor: executor.clone(), kind, build: build.clone(), attempt };
+        if let Some(limits) = alive(&record, attempt) {
+            self.bus.arm(&clock(ClockKind::Running), after(at, limits.running), &record.request.trace).await?;
+        }
+        self.bus.disarm(&clock(ClockKind::Pending)).await?;
+        Ok(())
+    }
+
+    /// Sees that the end is known and the pod will go; then the other clocks have nothing left to say. Never stops a teardown.
+    pub(crate) async fn finished(&self, finished: BuildFinished) -> Result<(), ReapError> {
+        let BuildFinished { build, attempt: n, .. } = finished;
+        let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
+        settle(&self.bus, &build, &record, n).await?;
+        let Some(attempt) = record.attempt(n) else { return Ok(()) };
+        let clock = |executor: &str, kind| Clock { executor: executor.to_owned(), kind, build: build.clone(), attempt: n };
+        if let (Some(bound), Some(decided)) = (&attempt.bound, &attempt.decided) {
+            let limits = attempt.limits();
+            let due = after(after(decided.at, limits.linger), limits.teardown);
+            self.bus.arm(&clock(&bound.executor, ClockKind::Teardown), due, &record.request.trace).await?;
+        }
+        if let Some(executor) = attempt.bound.as_ref().map(|bound| &bound.executor).or(attempt.executor.as_ref()) {
+            for kind in [ClockKind::Queued, ClockKind::Pending, ClockKind::Running] {
+                self.bus.disarm(&clock(executor, kind)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A refused build ends too.
+    pub(crate) async fn refused(&self, refused: BuildRefused) -> Result<(), ReapError> {
+        let decision = Decision { message: Some(refused.reason.clone()), ..Decision::new(Reason::Refused, true) };
+        let end = |record: &Record| {
+            let open = record.attempt(refused.attempt).is_some_and(|attempt| attempt.standing() == Standing::Open);
+            open.then(|| record.decide(refused.attempt, decision.clone(), refused.at)).flatten()
+        };
+        let first = refused.open();
+        let first = end(&first).unwrap_or(first);
+        let record = if refused.attempt == 1 && self.bus.create(&refused.build, &first).await? {
+            Some(first)
+        } else {
+            amend(&self.bus, &refused.build, end).await?
+        };
+        if let Some(record) = record {
+            settle(&self.bus, &refused.build, &record, refused.attempt).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The limits of an attempt whose pod may live.
+fn alive(record: &Record, n: u32) -> Option<Limits> {
+    record.attempt(n).filter(|attempt| attempt.standing() == Standing::Bound).map(Attempt::limits)
+}
+
+fn read<T: serde::de::DeserializeOwned>(event: &CdEvent) -> Result<T, Unreadable> {
+    custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })
+}

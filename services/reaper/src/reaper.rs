@@ -1,0 +1,130 @@
+//! The shell: everything that a reaper of one executor listens to.
+
+use std::{path::PathBuf, time::Duration};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use switchyard_bus::{Bus, Clocks, Delivery, Durable, Events, Ledger, StoredError, Unreadable, Window};
+use switchyard_events::{BuildKey, Clock, ClockKind};
+use switchyard_executor::Executor;
+use switchyard_runtime::Context;
+use tracing::warn;
+
+use crate::{
+    Look, ReapError,
+    act::{Target, best_effort},
+    fire, plan,
+};
+
+/// Settings of a reaper.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The fleet file.
+    #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+    /// The executor whose pods it watches.
+    #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
+    pub executor: String,
+    /// Seconds between two sweeps for forgotten clocks.
+    #[arg(long, env = "SWITCHYARD_SWEEP_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub sweep_seconds: u64,
+}
+
+/// A reaper of one executor's pods.
+pub struct Reaper<B, X> {
+    pub(crate) bus: B,
+    pub(crate) executor: X,
+}
+
+impl<B, X> Reaper<B, X> {
+    /// A reaper of `executor`'s pods.
+    pub const fn new(bus: B, executor: X) -> Self {
+        Self { bus, executor }
+    }
+}
+
+impl<X: Executor> Reaper<Bus, X> {
+    /// Reaps until the service is to stop.
+    ///
+    /// # Errors
+    /// None that passes by itself.
+    pub async fn run(self, service: Context, sweep: Duration) -> anyhow::Result<()> {
+        let name = self.executor.name().to_owned();
+        let window = Window { at_once: 64, batch: 64 };
+        let bus = self.bus.clone();
+        let [progress, results, cancels, clocks] =
+            [Durable::progress(&name), Durable::results(), Durable::cancels(&name), Durable::clocks(&name)];
+        let stop = || service.shutdown.requested();
+        let events = bus.consume(&progress, window, stop(), |delivery| self.progress(delivery)).boxed();
+        let results = bus.consume(&results, window, stop(), |delivery| self.progress(delivery)).boxed();
+        let cancels = bus.consume(&cancels, window, stop(), |delivery| self.cancel(delivery)).boxed();
+        let fires = bus.consume(&clocks, window, stop(), |delivery| self.fired(delivery)).boxed();
+        let watch = self.watch(&service).map(Ok).boxed();
+        let sweep = self.sweep(&service, sweep).map(Ok).boxed();
+        futures::future::try_join_all([events, results, cancels, fires, watch, sweep]).await?;
+        Ok(())
+    }
+
+    /// Now and then runs the clocks that should have fired.
+    async fn sweep(&self, service: &Context, every: Duration) {
+        loop {
+            tokio::select! {
+                () = service.shutdown.requested() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            if let Err(error) = self.sweep_once().await {
+                warn!(%error, "the sweep could not read the ledger");
+            }
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<(), StoredError> {
+        let records = self.bus.records().await?;
+        for reap in plan(&records, self.executor.name(), Timestamp::now()) {
+            warn!(build = %reap.build, attempt = reap.attempt, clock = %reap.kind, "found by the sweep");
+            if let Err(error) = self.fire(&reap.build, reap.attempt, reap.kind).await {
+                warn!(build = %reap.build, %error, "left to the next sweep");
+            }
+        }
+        Ok(())
+    }
+
+    async fn fired(&self, delivery: Delivery) -> Result<(), ReapError> {
+        let clock: Clock = delivery.subject.parse().map_err(|error| ReapError::Unreadable(Unreadable::Clock(error)))?;
+        self.fire(&clock.build, clock.attempt, clock.kind).await
+    }
+}
+
+impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
+    /// A clock has run out.
+    pub(crate) async fn fire(&self, build: &BuildKey, attempt: u32, kind: ClockKind) -> Result<(), ReapError> {
+        let Some((record, _)) = self.bus.read(build).await? else { return Ok(()) };
+        let bound = record.attempt(attempt).and_then(|attempt| attempt.bound.as_ref());
+        if bound.is_some_and(|bound| bound.executor != self.executor.name()) {
+            return Ok(());
+        }
+        let uid = bound.map(|bound| bound.uid.clone());
+        let look = match &uid {
+            Some(uid) => self.look(build, attempt, uid).await,
+            None => Look::Absent,
+        };
+        let target = Target { build, attempt, uid: uid.as_deref() };
+        best_effort(
+            self.act(target, |record| {
+                record.map_or_else(Vec::new, |record| fire(kind, record, attempt, &look, Timestamp::now()))
+            })
+            .await,
+        )
+    }
+
+    async fn look(&self, build: &BuildKey, attempt: u32, uid: &str) -> Look {
+        match self.executor.look(build, attempt).await {
+            Ok(Some(pod)) if pod.uid == uid => Look::Present(Box::new(pod)),
+            Ok(_) => Look::Absent,
+            Err(error) => {
+                warn!(%build, attempt, %error, "nothing is assumed");
+                Look::Unreachable
+            }
+        }
+    }
+}

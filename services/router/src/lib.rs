@@ -1,0 +1,16 @@
+//! Chooses the executor of each build, or says why none may have it.
+//!
+//! A build goes to the first of these that is eligible:
+//! 1. the executor that its annotation `screwdriver.cd/executor` names; it must exist;
+//! 2. one drawn by weight among the eligible with a weightage above 0, always the same for the same build and fleet;
+//! 3. the default executor, whatever its weightage.
+//!
+//! Where none is eligible the build is refused, and finishes too. The router writes nothing but its event.
+
+mod request;
+mod route;
+mod router;
+
+pub use request::{Asked, Unbuildable, asked};
+pub use route::{Refusal, Route, Rule, route};
+pub use router::{Args, RouteError, Router};

@@ -1,0 +1,85 @@
+//! What an incoming event asks for: a build, or nothing.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use switchyard_bus::{Delivery, Unreadable};
+use switchyard_events::{
+    BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, derived_chain_id, starting_trace, tenant_of, validate,
+};
+
+/// A build that an event asks for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its key.
+    pub build: BuildKey,
+    /// Whose it is.
+    pub tenant: String,
+    /// What must be remembered of the event.
+    pub request: Request,
+    /// What is to be run, or why that cannot be.
+    pub spec: Result<BuildSpec, Unbuildable>,
+}
+
+/// A build request that can be read, but not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unbuildable {
+    /// The build breaks a rule.
+    #[error(transparent)]
+    Build(#[from] InvalidBuild),
+    /// The event around it breaks a rule of CDEvents.
+    #[error("{0}")]
+    Event(String),
+}
+
+/// The subjects of CDEvents whose `queued` may ask for a build.
+const FAMILIES: [&str; 4] = ["build", "pipelinerun", "testsuiterun", "testcaserun"];
+
+#[derive(Deserialize)]
+struct CustomData<'a> {
+    #[serde(borrow)]
+    build: Option<&'a RawValue>,
+}
+
+/// Reads what a delivered event asks for; `None` where it only tells something.
+///
+/// # Errors
+/// When it claims to be a queued event but cannot be read as one.
+pub fn asked(delivery: &Delivery) -> Result<Option<Asked>, Unreadable> {
+    if !is_request(&delivery.event) {
+        return Ok(None);
+    }
+    let event = delivery.cdevent()?;
+    let custom = event.custom_data.as_deref().map_or("null", RawValue::get);
+    let Ok(Some(CustomData { build: Some(wanted) })) = serde_json::from_str::<Option<CustomData<'_>>>(custom) else {
+        return Ok(None);
+    };
+    let spec = match validate(&event) {
+        Ok(()) => BuildSpec::parse(wanted.get()).map_err(Unbuildable::from),
+        Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
+    };
+    let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
+    let tenant = tenant_of(&delivery.subject).unwrap_or("default").to_owned();
+    Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, spec }))
+}
+
+fn is_request(event: &cloudevents::Event) -> bool {
+    use cloudevents::AttributesReader as _;
+    let mut tokens = event.ty().split('.');
+    let prefix = (tokens.next(), tokens.next()) == (Some("dev"), Some("cdevents"));
+    prefix && tokens.next().is_some_and(|subject| FAMILIES.contains(&subject)) && tokens.next() == Some("queued")
+}
+
+fn request(delivery: &Delivery, event: &CdEvent, build: &BuildKey) -> Request {
+    Request {
+        id: event.context.id.clone(),
+        source: event.context.source.clone(),
+        r#type: event.context.ty.clone(),
+        subject: event.subject.id.clone(),
+        subject_source: event.subject.source.clone(),
+        stream: delivery.stream.clone(),
+        sequence: delivery.sequence,
+        chain_id: event.context.chain_id.clone().unwrap_or_else(|| derived_chain_id(build)),
+        content: event.subject.content.parse().unwrap_or_default(),
+        trace: starting_trace(&delivery.event),
+    }
+}

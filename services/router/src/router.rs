@@ -1,0 +1,163 @@
+//! The shell: reads requests, routes each, publishes where it goes.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Settle, StoredError, Unreadable, Window};
+use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, InvalidBuild, Outgoing, custom_data};
+use switchyard_fleet::Fleet;
+use tracing::debug;
+
+use crate::{Asked, Refusal, Unbuildable, asked, route};
+
+/// Settings of a router.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The fleet file.
+    #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// A router over a fleet.
+pub struct Router {
+    bus: Bus,
+    fleet: Arc<Fleet>,
+}
+
+/// A request could not be routed now, or ever.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// The message is not what its type promises.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The request holds what no event may hold.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The answer could not be stored.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The original request could not be looked up.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+impl From<&RouteError> for Settle {
+    fn from(error: &RouteError) -> Self {
+        match error {
+            RouteError::Unreadable(why) => Self::Refuse(why.to_string()),
+            RouteError::Emit(why) => Self::Refuse(why.to_string()),
+            RouteError::Publish(_) | RouteError::Stored(_) => Self::Retry,
+        }
+    }
+}
+
+impl Router {
+    /// A router that reads its fleet from a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is wrong.
+    pub fn new(bus: Bus, args: &Args) -> anyhow::Result<Self> {
+        let path = args.config.display();
+        let text = std::fs::read_to_string(&args.config).with_context(|| format!("fleet file {path}"))?;
+        let fleet = Fleet::parse(&text).with_context(|| format!("fleet file {path}"))?;
+        Ok(Self { bus, fleet: Arc::new(fleet) })
+    }
+
+    /// A router over a fleet that is read already.
+    #[must_use]
+    pub fn over(bus: Bus, fleet: Fleet) -> Self {
+        Self { bus, fleet: Arc::new(fleet) }
+    }
+
+    /// Routes until the service is to stop.
+    ///
+    /// # Errors
+    /// None that passes by itself.
+    pub async fn run(self, service: switchyard_runtime::Context) -> anyhow::Result<()> {
+        let (requests, requeued) = (Durable::requests(), Durable::requeued());
+        service.health.ready();
+        let first =
+            self.bus.consume(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));
+        let again = self.bus.consume(&requeued, Window { at_once: 32, batch: 32 }, service.shutdown.requested(), |delivery| {
+            self.requeued(delivery)
+        });
+        futures::future::try_join(first.boxed(), again.boxed()).await?;
+        Ok(())
+    }
+
+    /// A build is asked for: say where it goes.
+    async fn request(&self, delivery: Delivery) -> Result<(), RouteError> {
+        let Some(asked) = asked(&delivery)? else { return Ok(()) };
+        self.answer(asked, 1).await
+    }
+
+    /// A build wants its next attempt: read its request again and say where that goes.
+    async fn requeued(&self, delivery: Delivery) -> Result<(), RouteError> {
+        let BuildRequeued { build, attempt, request, tenant, .. } = read(&delivery)?;
+        let stored = self.bus.fetch(&request.stream, request.sequence).await?;
+        let found = stored.as_ref().map(asked).transpose()?.flatten().filter(|found| found.build == build);
+        let gone = || {
+            let rule = format!("the request is no longer in stream {}, so attempt {attempt} cannot be routed", request.stream);
+            Asked { build, tenant, request: request.clone(), spec: Err(Unbuildable::Event(rule)) }
+        };
+        self.answer(found.unwrap_or_else(gone), attempt).await
+    }
+
+    async fn answer(&self, asked: Asked, attempt: u32) -> Result<(), RouteError> {
+        let outgoing = answer(asked, attempt, &self.fleet, Timestamp::now())?;
+        self.bus.publish(outgoing).await?;
+        Ok(())
+    }
+}
+
+fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
+    let event = delivery.cdevent()?;
+    custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })
+}
+
+/// The router's whole answer to a request: the event to publish.
+///
+/// # Errors
+/// When the request holds what no event may hold.
+pub(crate) fn answer(asked: Asked, attempt: u32, fleet: &Fleet, now: Timestamp) -> Result<Outgoing, EmitError> {
+    let Asked { build, tenant, request, spec } = asked;
+    let (pipeline, job) = spec.as_ref().map_or((None, None), |spec| (spec.pipeline.clone(), spec.job.clone()));
+    let routed = spec.map_err(Refused::from).and_then(|spec| {
+        let route = route(&build, &spec, &tenant, fleet)?;
+        let limits = fleet.limits(route.executor, spec.asked_timeout()?);
+        Ok((route.executor.name.clone(), route.why(fleet), limits, spec))
+    });
+    match routed {
+        Ok((executor, why, limits, spec)) => {
+            debug!(%build, attempt, executor, rule = why.rule, "build routed");
+            BuildRouted { build, attempt, executor, request, tenant, spec, limits, at: now, why }.outgoing()
+        }
+        Err(Refused(reason)) => {
+            tracing::info!(%build, attempt, reason, "build refused");
+            BuildRefused { build, attempt, request, tenant, pipeline, job, reason, at: now }.outgoing()
+        }
+    }
+}
+
+/// Why a build is refused, in words.
+struct Refused(String);
+
+impl From<Unbuildable> for Refused {
+    fn from(why: Unbuildable) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl From<InvalidBuild> for Refused {
+    fn from(why: InvalidBuild) -> Self {
+        Self(why.to_string())
+    }
+}
