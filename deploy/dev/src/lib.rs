@@ -29,6 +29,7 @@ mod process;
 mod ready;
 mod secret;
 mod server;
+mod services;
 mod stack;
 mod tools;
 
@@ -39,5 +40,6 @@ pub use launch::Launch;
 pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser};
 pub use process::{Exit, Process};
 pub use server::Server;
+pub use services::{Services, ServicesOptions};
 pub use stack::{Stack, StackOptions};
 pub use tools::{Tool, ToolError, Tools};

@@ -1,9 +1,16 @@
 //! Dead letters: what cannot be handled is kept with its reason, and can be published again.
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
+use async_nats::{
+    HeaderMap, HeaderName, HeaderValue,
+    datetime::DateTime,
+    header,
+    jetstream::{consumer::pull::OrderedConfig, message::StreamMessage},
+};
 use bytes::Bytes;
+use futures::StreamExt as _;
+use jiff::Timestamp;
 
-use crate::Bus;
+use crate::{Bus, Published};
 
 /// A message that no service could handle, with its original bytes.
 #[derive(Clone, Debug)]
@@ -24,11 +31,25 @@ pub struct DeadLetter {
     pub payload: Bytes,
 }
 
+/// A dead letter where it is kept.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its sequence in the stream of dead letters: what it is called there.
+    pub sequence: u64,
+    /// When it was put there.
+    pub at: Timestamp,
+    /// How many bytes its payload has, also where a list leaves it out.
+    pub size: usize,
+    /// The letter.
+    pub letter: DeadLetter,
+}
+
 /// A dead letter could not be written, read or replayed.
 #[derive(Debug, thiserror::Error)]
 #[error("dead letter {0}: {1}")]
 pub struct DeadLetterError(String, String);
 
+const DEAD: &str = "DEAD";
 const STREAM: &str = "Switchyard-Dead-Stream";
 const DURABLE: &str = "Switchyard-Dead-Consumer";
 const SUBJECT: &str = "Switchyard-Dead-Subject";
@@ -58,20 +79,80 @@ impl Bus {
         sent.await.map(drop).map_err(|error| failed(error.to_string()))
     }
 
-    /// Publishes a dead letter again where it came from, once per letter.
+    /// Every dead letter, the oldest first; without payloads.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn dead_letters(&self) -> Result<Vec<Kept>, DeadLetterError> {
+        let failed = |error: String| DeadLetterError("list".into(), error);
+        let stream = self.js.get_stream(DEAD).await.map_err(|error| failed(error.to_string()))?;
+        let mut letters = Vec::new();
+        if stream.cached_info().state.messages == 0 {
+            return Ok(letters);
+        }
+        let config = OrderedConfig { headers_only: true, ..OrderedConfig::default() };
+        let consumer = stream.create_consumer(config).await.map_err(|error| failed(error.to_string()))?;
+        let mut messages = consumer.messages().await.map_err(|error| failed(error.to_string()))?;
+        while let Some(message) = messages.next().await {
+            let message = message.map_err(|error| failed(error.to_string()))?;
+            let info = message.info().map_err(|error| failed(error.to_string()))?;
+            let (sequence, at, pending) = (info.stream_sequence, info.published, info.pending);
+            match Kept::of(sequence, at, message.headers.clone().unwrap_or_default(), message.payload.clone()) {
+                Some(kept) => letters.push(kept),
+                None => tracing::warn!(sequence, "not a dead letter"),
+            }
+            if pending == 0 {
+                break;
+            }
+        }
+        Ok(letters)
+    }
+
+    /// One dead letter, whole.
+    ///
+    /// # Errors
+    /// When it is not there, or is none.
+    pub async fn dead_letter(&self, sequence: u64) -> Result<Kept, DeadLetterError> {
+        let failed = |error: String| DeadLetterError(sequence.to_string(), error);
+        let stream = self.js.get_stream_no_info(DEAD).await.map_err(|error| failed(error.to_string()))?;
+        let StreamMessage { time, headers, payload, .. } =
+            stream.get_raw_message(sequence).await.map_err(|error| failed(error.to_string()))?;
+        Kept::of(sequence, time, headers, payload).ok_or_else(|| failed("is not one".into()))
+    }
+
+    /// Publishes a dead letter again where it came from, once per letter; it stays in DEAD. Says whether it was replayed before.
     ///
     /// # Errors
     /// When it is not there, or the stream does not take it.
-    pub async fn replay(&self, dead_sequence: u64) -> Result<DeadLetter, DeadLetterError> {
-        let failed = |error: String| DeadLetterError(dead_sequence.to_string(), error);
-        let stream = self.js.get_stream("DEAD").await.map_err(|error| failed(error.to_string()))?;
-        let message = stream.get_raw_message(dead_sequence).await.map_err(|error| failed(error.to_string()))?;
-        let letter = DeadLetter::of(message.headers, message.payload).ok_or_else(|| failed("is not one".into()))?;
-        let mut headers = letter.headers.clone();
-        headers.insert(header::NATS_MESSAGE_ID, format!("replay:{dead_sequence}").as_str());
-        let sent = self.js.publish_with_headers(letter.subject.clone(), headers, letter.payload.clone()).await;
-        sent.map_err(|error| failed(error.to_string()))?.await.map_err(|error| failed(error.to_string()))?;
-        Ok(letter)
+    pub async fn replay(&self, sequence: u64) -> Result<(Kept, Published), DeadLetterError> {
+        let failed = |error: String| DeadLetterError(sequence.to_string(), error);
+        let kept = self.dead_letter(sequence).await?;
+        let DeadLetter { subject, mut headers, payload, .. } = kept.letter.clone();
+        headers.insert(header::NATS_MESSAGE_ID, format!("replay:{sequence}").as_str());
+        let sent = self.js.publish_with_headers(subject, headers, payload).await;
+        let ack = sent.map_err(|error| failed(error.to_string()))?.await.map_err(|error| failed(error.to_string()))?;
+        Ok((kept, if ack.duplicate { Published::Already } else { Published::New }))
+    }
+
+    /// Removes a dead letter for good, and answers what it was.
+    ///
+    /// # Errors
+    /// When it is not there, or the broker does not remove it.
+    pub async fn drop_dead(&self, sequence: u64) -> Result<Kept, DeadLetterError> {
+        let failed = |error: String| DeadLetterError(sequence.to_string(), error);
+        let kept = self.dead_letter(sequence).await?;
+        let stream = self.js.get_stream_no_info(DEAD).await.map_err(|error| failed(error.to_string()))?;
+        stream.delete_message(sequence).await.map_err(|error| failed(error.to_string()))?;
+        Ok(kept)
+    }
+}
+
+impl Kept {
+    fn of(sequence: u64, at: DateTime, headers: HeaderMap, payload: Bytes) -> Option<Self> {
+        let at = Timestamp::from_nanosecond(at.unix_timestamp_nanos()).unwrap_or_default();
+        // The broker says it where it leaves the payload out.
+        let size = headers.get("Nats-Msg-Size").and_then(|size| size.as_str().parse().ok()).unwrap_or(payload.len());
+        Some(Self { sequence, at, size, letter: DeadLetter::of(headers, payload)? })
     }
 }
 

@@ -20,7 +20,7 @@ mod trace;
 pub use bus::Bus;
 pub use clocks::{ClockError, Clocks};
 pub use consume::{ConsumeError, Settle, Window};
-pub use dead::{DeadLetter, DeadLetterError};
+pub use dead::{DeadLetter, DeadLetterError, Kept};
 pub use delivery::{Delivery, Unreadable};
 pub use ledger::{Ledger, LedgerError, Revision, amend};
 pub use provision::{Change, ProvisionError, provision};

@@ -1,7 +1,11 @@
 //! Looking at what is stored: a message by its place, the records of the ledger.
 
-use async_nats::jetstream::{kv::Operation, stream::RawMessageErrorKind};
-use futures::StreamExt as _;
+use async_nats::jetstream::{
+    kv::{Entry, Operation},
+    message::StreamMessage,
+    stream::{LastRawMessageErrorKind, RawMessageErrorKind},
+};
+use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use switchyard_events::{BuildKey, Record};
 
@@ -28,16 +32,21 @@ impl Bus {
             Err(error) if matches!(error.kind(), RawMessageErrorKind::NoMessageFound) => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        let Ok(event) = read_event(Some(&message.headers), &message.payload) else { return Ok(None) };
-        let stored = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
-        Ok(Some(Delivery {
-            subject: message.subject.to_string(),
-            stream: stream.to_owned(),
-            sequence,
-            delivered: 1,
-            stored,
-            event,
-        }))
+        Ok(delivery(stream, &message))
+    }
+
+    /// The last event on a subject of a stream; `None` where there is none, or it can no longer be read.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn last(&self, stream: &str, subject: &str) -> Result<Option<Delivery>, StoredError> {
+        let failed = |error: String| StoredError { what: format!("{stream} {subject}"), error };
+        let handle = self.js.get_stream_no_info(stream).await.map_err(|error| failed(error.to_string()))?;
+        match handle.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Ok(delivery(stream, &message)),
+            Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => Ok(None),
+            Err(error) => Err(failed(error.to_string())),
+        }
     }
 
     /// Every record of the ledger; one that cannot be read is left out with a warning.
@@ -47,24 +56,55 @@ impl Bus {
     pub async fn records(&self) -> Result<Vec<(BuildKey, Record)>, StoredError> {
         let failed = |error: async_nats::Error| StoredError { what: "ledger".into(), error: error.to_string() };
         let store = self.builds().await.map_err(failed)?;
-        if store.status().await.map_err(|error| failed(error.into()))?.values() == 0 {
+        // Not `store.status()`: that is what was true when the bucket was opened.
+        if store.stream.get_info().await.map_err(|error| failed(error.into()))?.state.messages == 0 {
             return Ok(Vec::new());
         }
         let mut entries = store.watch_with_history(">").await.map_err(|error| failed(error.into()))?;
         let mut records = Vec::new();
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(|error| failed(error.into()))?;
-            if entry.operation == Operation::Put {
-                match (entry.key.parse(), serde_json::from_slice(&entry.value)) {
-                    (Ok(build), Ok(record)) => records.push((build, record)),
-                    (_, Err(error)) => tracing::warn!(key = entry.key, %error, "not a record"),
-                    (Err(error), _) => tracing::warn!(key = entry.key, %error, "not a build"),
-                }
-            }
+            records.extend(record(&entry));
             if entry.delta == 0 {
                 break;
             }
         }
         Ok(records)
     }
+
+    /// Every record of the ledger as it stands, and then each again whenever it changes; it never ends by itself.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn follow(&self) -> Result<impl Stream<Item = Result<(BuildKey, Record), StoredError>> + use<>, StoredError> {
+        let failed = |error: async_nats::Error| StoredError { what: "ledger".into(), error: error.to_string() };
+        let store = self.builds().await.map_err(failed)?;
+        let entries = store.watch_with_history(">").await.map_err(|error| failed(error.into()))?;
+        Ok(entries.filter_map(move |entry| {
+            std::future::ready(entry.map_or_else(|error| Some(Err(failed(error.into()))), |entry| record(&entry).map(Ok)))
+        }))
+    }
+}
+
+fn delivery(stream: &str, message: &StreamMessage) -> Option<Delivery> {
+    Some(Delivery {
+        subject: message.subject.to_string(),
+        stream: stream.to_owned(),
+        sequence: message.sequence,
+        delivered: 1,
+        stored: Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default(),
+        event: read_event(Some(&message.headers), &message.payload).ok()?,
+    })
+}
+
+fn record(entry: &Entry) -> Option<(BuildKey, Record)> {
+    if entry.operation != Operation::Put {
+        return None;
+    }
+    match (entry.key.parse(), serde_json::from_slice(&entry.value)) {
+        (Ok(build), Ok(record)) => return Some((build, record)),
+        (_, Err(error)) => tracing::warn!(key = entry.key, %error, "not a record"),
+        (Err(error), _) => tracing::warn!(key = entry.key, %error, "not a build"),
+    }
+    None
 }

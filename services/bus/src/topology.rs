@@ -61,6 +61,8 @@ pub fn streams(sizes: &Sizes, replicas: usize) -> Vec<Config> {
         Config { max_bytes: sizes.yard, ..stream("YARD", &["yard.>"]) },
         Config { max_bytes: sizes.inference, max_age: DAY, discard: DiscardPolicy::Old, ..stream("INFERENCE", &["inference.>"]) },
         Config {
+            // The server schedules nothing on a stream that refuses; without any limit nothing is ever discarded.
+            discard: DiscardPolicy::Old,
             max_age: Duration::ZERO,
             duplicate_window: Duration::from_mins(2),
             allow_message_schedules: true,
@@ -170,8 +172,9 @@ mod tests {
 
     #[test]
     fn only_inference_may_forget() {
-        let forgetful: Vec<_> =
-            streams(&Sizes::default(), 1).into_iter().filter(|s| s.discard == DiscardPolicy::Old).map(|s| s.name).collect();
+        let forgets =
+            |stream: &Config| stream.discard == DiscardPolicy::Old && (stream.max_bytes > 0 || stream.max_age > Duration::ZERO);
+        let forgetful: Vec<_> = streams(&Sizes::default(), 1).into_iter().filter(forgets).map(|stream| stream.name).collect();
         assert_eq!(forgetful, ["INFERENCE"]);
     }
 }

@@ -39,7 +39,11 @@ impl Shutdown {
     }
 
     /// Requests a shutdown on the first SIGTERM or SIGINT; the second one ends the process at once with 128 + its number.
-    pub(crate) fn listen(&self) -> std::io::Result<()> {
+    /// [`crate::run`] does this for services.
+    ///
+    /// # Errors
+    /// When the system does not let a signal be listened to.
+    pub fn listen(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = self.clone();

@@ -2,6 +2,7 @@
 
 mod provision;
 mod services;
+mod up;
 
 use std::process::ExitCode;
 
@@ -12,8 +13,6 @@ use switchyard_runtime::Settings;
 #[derive(Parser)]
 #[command(version, max_term_width = 120)]
 struct Cli {
-    #[command(flatten)]
-    settings: Settings,
     #[command(subcommand)]
     command: Command,
 }
@@ -21,21 +20,32 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Chooses the executor of each build.
-    Router(switchyard_router::Args),
+    Router(Service<switchyard_router::Args>),
     /// Creates one pod per build that is routed to an executor.
-    Launcher(services::LauncherArgs),
+    Launcher(Service<services::LauncherArgs>),
     /// Keeps the time limits of an executor's builds, reports how they went, and buries them.
-    Reaper(switchyard_reaper::Args),
+    Reaper(Service<switchyard_reaper::Args>),
     /// Makes the streams, buckets and consumers, and brings those that exist up to date.
-    Provision(provision::Args),
+    Provision(Service<provision::Args>),
+    /// Starts everything on this machine: NATS, Jaeger, a control plane with simulated Kata nodes, and every service.
+    Up(up::Args),
+}
+
+/// What every service is told, and what only this one is.
+#[derive(clap::Args)]
+struct Service<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
-    match command {
-        Command::Router(args) => services::router(&settings, args),
-        Command::Launcher(args) => services::launcher(&settings, args),
-        Command::Reaper(args) => services::reaper(&settings, args),
-        Command::Provision(args) => provision::run(&settings, args),
+    match Cli::parse().command {
+        Command::Router(Service { args, settings }) => services::router(&settings, args),
+        Command::Launcher(Service { args, settings }) => services::launcher(&settings, args),
+        Command::Reaper(Service { args, settings }) => services::reaper(&settings, args),
+        Command::Provision(Service { args, settings }) => provision::run(&settings, args),
+        Command::Up(args) => up::run(&args),
     }
 }

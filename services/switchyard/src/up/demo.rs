@@ -1,0 +1,146 @@
+//! The demo: six events, shaped like those that Jenkins, Tekton and Screwdriver send, each with the end that it must have.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, bail};
+use async_nats::HeaderMap;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::ListParams};
+use switchyard_bus::{Bus, DeadLetter, Events as _};
+use switchyard_dev::{ClusterUser, ControlPlane, Nats, Stack};
+use switchyard_events::{BuildKey, ClockKind, Outcome, Outgoing, Reason, Record, ci, decode};
+
+/// A sample event and how its build must end; `None`: it is no event, and must end among the dead letters.
+struct Sample {
+    name: &'static str,
+    bytes: &'static str,
+    event_type: &'static str,
+    end: Option<(Outcome, Reason)>,
+    executor: Option<&'static str>,
+}
+
+macro_rules! sample {
+    ($name:literal, $type:literal, $end:expr, $executor:expr) => {
+        Sample {
+            name: $name,
+            bytes: include_str!(concat!("../../../../deploy/samples/", $name, ".json")),
+            event_type: $type,
+            end: $end,
+            executor: $executor,
+        }
+    };
+}
+
+fn samples() -> [Sample; 6] {
+    let build = |outcome, reason| Some((outcome, reason));
+    [
+        sample!("1-jenkins-succeeds", "dev.cdevents.pipelinerun.queued.0.3.0", build(Outcome::Success, Reason::Succeeded), None),
+        sample!("2-tekton-fails", "dev.cdevents.build.queued.0.3.0", build(Outcome::Failure, Reason::ExitCode(2)), None),
+        sample!(
+            "3-screwdriver-rhel6",
+            "dev.cdevents.build.queued.0.3.0",
+            build(Outcome::Success, Reason::Succeeded),
+            Some("k8s-vm")
+        ),
+        sample!(
+            "4-screwdriver-overruns",
+            "dev.cdevents.build.queued.0.3.0",
+            build(Outcome::Error, Reason::TimedOut(ClockKind::Running)),
+            None
+        ),
+        sample!("5-screwdriver-unroutable", "dev.cdevents.build.queued.0.3.0", build(Outcome::Error, Reason::Refused), None),
+        sample!("6-jenkins-malformed", "dev.cdevents.pipelinerun.queued.0.1.0", None, None),
+    ]
+}
+
+/// How many of the samples are builds.
+pub(super) fn builds() -> usize {
+    samples().iter().filter(|sample| sample.end.is_some()).count()
+}
+
+/// Publishes the samples as a CI system would, as the tenant `default`.
+pub(super) async fn publish(stack: &Stack) -> anyhow::Result<()> {
+    let client = stack.nats().connect(&Nats::publisher("default")).await?;
+    let bus = Bus::new(client.clone());
+    for sample in samples() {
+        let subject = ci("default", sample.event_type);
+        match decode([], sample.bytes.as_bytes()) {
+            Ok(decoded) => drop(bus.publish(Outgoing { subject, event: decoded.event, once: false }).await?),
+            Err(_) => drop(bus.jetstream().publish_with_headers(subject, HeaderMap::new(), sample.bytes.into()).await?.await?),
+        }
+        println!("published {}", sample.name);
+    }
+    client.flush().await?;
+    Ok(())
+}
+
+/// Holds what became of the samples against what should have.
+pub(super) async fn judge(bus: &Bus, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let records = bus.records().await?;
+    let dead = dead_letters(bus).await?;
+    let mut wrong = 0;
+    println!("\n{:26} {:8} {:10} {:8} reason", "sample", "as it should", "executor", "outcome");
+    for sample in samples() {
+        let (right, row) = match &sample.end {
+            Some(end) => judge_build(&sample, end, &records),
+            None => judge_dead(&sample, &dead),
+        };
+        wrong += usize::from(!right);
+        println!("{:26} {:12} {row}", sample.name, if right { "yes" } else { "NO" });
+    }
+    let left = pods(stack).await?;
+    println!("pods left: {left}");
+    let code = if wrong == 0 && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    Ok(code)
+}
+
+fn judge_build(sample: &Sample, (outcome, reason): &(Outcome, Reason), records: &[(BuildKey, Record)]) -> (bool, String) {
+    let Some(build) = key(sample) else { return (false, "the sample cannot be read".into()) };
+    let found = records.iter().find(|(other, _)| *other == build).and_then(|(_, record)| record.latest());
+    let Some((attempt, decided)) = found.and_then(|attempt| Some((attempt, attempt.decided.as_ref()?))) else {
+        return (false, "not ended".into());
+    };
+    let executor = attempt.executor.as_deref().unwrap_or("-");
+    let right = attempt.closed
+        && decided.outcome == *outcome
+        && decided.reason == *reason
+        && sample.executor.is_none_or(|name| name == executor);
+    let message = decided.message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    (right, format!("{executor:10} {:8} {}{message}", decided.outcome.name(), decided.reason))
+}
+
+fn judge_dead(sample: &Sample, dead: &[DeadLetter]) -> (bool, String) {
+    match dead.iter().find(|letter| letter.payload == sample.bytes.as_bytes()) {
+        Some(letter) => (true, format!("{:10} {:8} {}", "-", "dead", letter.reason)),
+        None => (false, "not among the dead letters".into()),
+    }
+}
+
+fn key(sample: &Sample) -> Option<BuildKey> {
+    use cloudevents::AttributesReader as _;
+    let event = decode([], sample.bytes.as_bytes()).ok()?.event;
+    Some(BuildKey::of(event.source(), event.subject()?, event.id()))
+}
+
+async fn dead_letters(bus: &Bus) -> anyhow::Result<Vec<DeadLetter>> {
+    let stream = bus.jetstream().get_stream("DEAD").await?;
+    let state = &stream.cached_info().state;
+    let letters = futures::stream::iter(state.first_sequence..=state.last_sequence)
+        .then(|sequence| stream.get_raw_message(sequence))
+        .filter_map(async |message| message.ok().and_then(|message| DeadLetter::of(message.headers, message.payload)));
+    Ok(letters.collect().await)
+}
+
+/// Waits a moment for the last pods to go; answers how many stay.
+async fn pods(stack: &Stack) -> anyhow::Result<usize> {
+    let Some(cluster) = stack.control_plane() else { bail!("there is no cluster") };
+    let pods: Api<Pod> = Api::namespaced(cluster.client(ClusterUser::Admin)?, ControlPlane::NAMESPACE);
+    for _ in 0..60 {
+        if pods.list(&ListParams::default()).await.context("list pods")?.items.is_empty() {
+            return Ok(0);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(pods.list(&ListParams::default()).await?.items.len())
+}

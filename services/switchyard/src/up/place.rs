@@ -1,0 +1,50 @@
+//! Says where everything is, and leaves a file that other terminals can use.
+
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+
+use anyhow::Context as _;
+use switchyard_dev::{ClusterUser, Nats, Services, Stack};
+
+/// Writes the fleet that the services read.
+pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf> {
+    let path = stack.folder().join("fleet.yaml");
+    fs::write(&path, fleet).with_context(|| path.display().to_string())?;
+    Ok(path)
+}
+
+/// Prints where everything is. Passwords stand only in a file that nobody else may read.
+pub(super) fn announce(stack: &Stack, services: &Services) -> anyhow::Result<()> {
+    let env = environment(stack)?;
+    println!("NATS        {}   (a publisher is user {})", stack.nats().url(), Nats::publisher("default"));
+    if let Some(jaeger) = stack.jaeger() {
+        println!("Jaeger      {}   (query API; OTLP at {})", jaeger.query_url(), jaeger.otlp_url());
+    }
+    if let Some(cluster) = stack.control_plane() {
+        println!("Kubernetes  {}   (kubeconfig {})", cluster.url(), cluster.kubeconfig(ClusterUser::Admin).display());
+    }
+    println!("services    {}", services.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", "));
+    println!("logs        {}", stack.folder().display());
+    println!("elsewhere   . {}   then: switchyard builds, switchyard publish FILE, switchyard trace ID", env.display());
+    Ok(())
+}
+
+/// A file of `export`s, for the tools in another terminal.
+fn environment(stack: &Stack) -> anyhow::Result<PathBuf> {
+    let credentials = stack.nats().credentials("cli")?;
+    let mut lines = vec![
+        format!("export NATS_URL={}", stack.nats().url()),
+        format!("export NATS_USER={}", credentials.user),
+        format!("export NATS_PASSWORD={}", credentials.password),
+    ];
+    if let Some(jaeger) = stack.jaeger() {
+        lines.push(format!("export SWITCHYARD_JAEGER_URL={}", jaeger.query_url()));
+        lines.push(format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", jaeger.otlp_url()));
+    }
+    if let Some(cluster) = stack.control_plane() {
+        lines.push(format!("export KUBECONFIG={}", cluster.kubeconfig(ClusterUser::Admin).display()));
+    }
+    let path = stack.folder().join("env");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    writeln!(file, "{}", lines.join("\n"))?;
+    Ok(path)
+}
