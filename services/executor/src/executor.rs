@@ -32,7 +32,7 @@ pub trait Executor: Send + Sync + 'static {
     fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> impl Future<Output = Result<(), Unreachable>> + Send;
 
     /// Everything of this executor now, then every change, for ever. It reconnects by itself; an error says that nothing was
-    /// heard meanwhile, and a [`Seen::Synced`] that nothing is missing any more.
+    /// heard meanwhile, and the [`Seen::Synced`] that follows every error that nothing is missing any more.
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>>;
 }
 

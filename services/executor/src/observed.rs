@@ -74,7 +74,7 @@ pub enum Seen {
         /// Which uid; another of the same attempt may be there.
         uid: String,
     },
-    /// All that is there has been told. Comes again after every reconnect.
+    /// All that is there has been told. Comes again after every error.
     Synced,
 }
 

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use switchyard_events::TimeLimit;
-use switchyard_fleet::{Fleet, Plugin};
+use switchyard_fleet::{Fleet, ImagePullPolicy, Plugin};
 
 const DEV: &str = include_str!("../../../deploy/config/dev.yaml");
 
@@ -34,6 +34,25 @@ executor:
       requestretry: {retryDelay: 3000, maxAttempts: 5}
   k8s-vm:
     weightage: 0
+";
+
+/// Every block that a file may have.
+const WHOLE: &str = "
+version: 1
+executor:
+  plugin: k8s
+  k8s: {exclusion: ['rhel6'], weightage: 0, options: {kubernetes: {runtimeClass: kata, jobsNamespace: builds,
+    nodeSelectors: {dedicated: screwdriver-kata}, buildTimeout: 90, maxBuildTimeout: 120,
+    terminationGracePeriodSeconds: 60, serviceAccount: builder, imagePullPolicy: IfNotPresent, dnsPolicy: Default,
+    podLabels: {team: a}, annotations: {note: 1},
+    resources: {cpu: {micro: 0.5, low: 2, high: 6, turbo: 12, max: 12}, memory: {micro: 1, low: 2, high: 12, turbo: 16, max: 16}}}}}
+  k8s-vm: {weightage: '80'}
+  laptop: {pluginName: process, weightage: 0.5}
+executors:
+  k8s: {kubeconfig: /etc/kubeconfig, namespace: elsewhere}
+clocks: {queued: 8h, pending: 10m, teardown: 5m, grace: 60s, linger: 10m}
+tenants:
+  default: {annotations: ['dev.switchyard/*']}
 ";
 
 fn error(yaml: &str) -> String {
@@ -65,6 +84,23 @@ fn the_development_fleet_loads() {
     assert_eq!(fleet.executor("k8s-vm").unwrap().exclusions.matches("registry/arya-rhel6:latest"), None);
     assert_eq!(fleet.clocks().linger, TimeLimit::seconds(2));
     assert!(fleet.allows_annotation("default", "dev.switchyard/run-for"));
+}
+
+#[test]
+fn every_option_reaches_its_executor() {
+    let fleet = Fleet::parse(WHOLE).unwrap();
+    let k8s = &fleet.executor("k8s").unwrap().kubernetes;
+    assert_eq!(k8s.kubeconfig.as_deref(), Some(Path::new("/etc/kubeconfig")));
+    assert_eq!(
+        (k8s.namespace.as_str(), k8s.service_account.as_str(), k8s.dns_policy.as_str()),
+        ("elsewhere", "builder", "Default")
+    );
+    assert_eq!((k8s.termination_grace_period_seconds, k8s.image_pull_policy), (60, ImagePullPolicy::IfNotPresent));
+    assert_eq!((k8s.pod_labels["team"].as_str(), k8s.annotations["note"].as_str()), ("a", "1"));
+    let laptop = fleet.executor("laptop").unwrap();
+    assert_eq!((laptop.plugin, laptop.weightage.to_string()), (Plugin::Process, "0.5".to_owned()));
+    assert_eq!(fleet.executor("k8s-vm").unwrap().weightage.to_string(), "80");
+    assert_eq!(*fleet.clocks(), Fleet::parse(SCREWDRIVER).unwrap().clocks().to_owned(), "these are the defaults");
 }
 
 #[test]

@@ -9,43 +9,43 @@ use kube::{
 use switchyard_fleet::Executor;
 use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Kubernetes};
+use super::{AT_ONCE, Kubernetes, refusal::with_causes};
 
 /// Connecting may take this long.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// A connection on which nothing was heard for so long is given up; a watch hears at least the end of its request
-/// ([`super::watch::REQUEST`]) in that time.
+/// in that time.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// A cluster that cannot be spoken to as it is configured. That it does not answer is not among these: that is told by each call.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig of the fleet file cannot be used.
-    #[error("executor {executor}: kubeconfig {}: {error}", path.display())]
+    #[error("executor {executor}: kubeconfig {}: {why}", path.display())]
     Kubeconfig {
         /// Whose.
         executor: String,
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
-        error: Box<KubeconfigError>,
+        /// What is wrong with it, in one line.
+        why: String,
     },
     /// Neither a default kubeconfig nor a service account was found.
-    #[error("executor {executor}: no cluster is configured: {error}")]
+    #[error("executor {executor}: no cluster is configured: {why}")]
     NoCluster {
         /// Whose.
         executor: String,
         /// Where was looked, and what was wrong there.
-        error: Box<kube::config::InferConfigError>,
+        why: String,
     },
     /// What is configured makes no client: a certificate that cannot be read, for instance.
-    #[error("executor {executor}: {error}")]
+    #[error("executor {executor}: {why}")]
     Client {
         /// Whose.
         executor: String,
         /// What is wrong.
-        error: Box<kube::Error>,
+        why: String,
     },
 }
 
@@ -57,7 +57,7 @@ impl Kubernetes {
     pub async fn connect(executor: &Executor) -> Result<Self, ConnectError> {
         let config = config(executor).await?;
         let client = Client::try_from(config)
-            .map_err(|error| ConnectError::Client { executor: executor.name.clone(), error: Box::new(error) })?;
+            .map_err(|error| ConnectError::Client { executor: executor.name.clone(), why: with_causes(&error) })?;
         let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
         Ok(Self { pods: Api::namespaced(client, &options.namespace), name, options, permits: Semaphore::new(AT_ONCE) })
     }
@@ -69,9 +69,9 @@ async fn config(executor: &Executor) -> Result<Config, ConnectError> {
         Some(path) => from_file(path.clone()).await.map_err(|error| ConnectError::Kubeconfig {
             executor: name(),
             path: path.clone(),
-            error: Box::new(error),
+            why: with_causes(&error),
         })?,
-        None => Config::infer().await.map_err(|error| ConnectError::NoCluster { executor: name(), error: Box::new(error) })?,
+        None => Config::infer().await.map_err(|error| ConnectError::NoCluster { executor: name(), why: with_causes(&error) })?,
     };
     // Retrying is the handler's business: the client's own retry sleeps up to minutes inside one call.
     config.default_retry = false;

@@ -83,12 +83,13 @@ impl From<Refusal> for Unreachable {
     }
 }
 
-/// The whole chain: the outermost words alone are only "client error".
+/// The whole chain in one line: the outermost words alone are only "client error", and a YAML error draws a picture.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let line = |error: &dyn std::error::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let mut text = line(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
+        let words = line(error);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);

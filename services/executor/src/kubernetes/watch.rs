@@ -2,15 +2,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt as _,
-    runtime::{
-        WatchStreamExt as _,
-        utils::Backoff,
-        watcher::{self, Config, Event, watcher},
-    },
+    runtime::watcher::{self, Config, Event, watcher},
 };
 use switchyard_events::BuildKey;
 
@@ -18,14 +17,47 @@ use super::{marks, observe::observe, refusal::with_causes};
 use crate::{Seen, Unreachable};
 
 /// How long one watch request lasts before it is made again, in seconds. A dead connection is found soon after.
-pub(crate) const REQUEST: u32 = 30;
+const REQUEST: u32 = 30;
 
-/// Watches the pods of `executor`, page by page at first, then every change.
+/// Watches the pods of `executor`, page by page at first, then every change; after an error from the beginning.
 pub(crate) fn watch(pods: Api<Pod>, executor: &str) -> BoxStream<'static, Result<Seen, Unreachable>> {
     let config = Config::default().labels(&format!("{}={executor}", marks::EXECUTOR)).timeout(REQUEST);
-    let events = watcher(pods, config).backoff(Reconnect::default());
-    let seen = events.scan(Known::default(), |known, event| std::future::ready(Some(known.see(event))));
-    seen.flat_map(futures::stream::iter).boxed()
+    let watching = Watching { pods, config, events: None, reconnect: Reconnect::default(), known: Known::default() };
+    stream::unfold(watching, |mut watching| async { Some((watching.next().await, watching)) }).flat_map(stream::iter).boxed()
+}
+
+struct Watching {
+    pods: Api<Pod>,
+    config: Config,
+    events: Option<BoxStream<'static, watcher::Result<Event<Pod>>>>,
+    reconnect: Reconnect,
+    known: Known,
+}
+
+impl Watching {
+    /// What the next event tells. An error ends the watch that it comes from: only a new list proves that nothing was missed.
+    async fn next(&mut self) -> Vec<Result<Seen, Unreachable>> {
+        if self.events.is_none() {
+            tokio::time::sleep(self.reconnect.delay()).await;
+        }
+        let begin = || watcher(self.pods.clone(), self.config.clone()).boxed();
+        match self.events.get_or_insert_with(begin).next().await {
+            Some(Ok(event)) => {
+                if matches!(event, Event::InitDone) {
+                    self.reconnect = Reconnect::default();
+                }
+                self.known.see(event).into_iter().map(Ok).collect()
+            }
+            Some(Err(error)) => {
+                self.events = None;
+                vec![Err(Unreachable(with_causes(&error)))]
+            }
+            None => {
+                self.events = None;
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// Which uids are there: after a reconnect the API server does not tell what has gone meanwhile.
@@ -37,21 +69,20 @@ struct Known {
 }
 
 impl Known {
-    fn see(&mut self, event: watcher::Result<Event<Pod>>) -> Vec<Result<Seen, Unreachable>> {
+    fn see(&mut self, event: Event<Pod>) -> Vec<Seen> {
         match event {
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => self.present(&pod).into_iter().map(Ok).collect(),
-            Ok(Event::Delete(pod)) => self.gone(&pod).into_iter().map(Ok).collect(),
-            Ok(Event::Init) => {
+            Event::Apply(pod) | Event::InitApply(pod) => self.present(&pod).into_iter().collect(),
+            Event::Delete(pod) => self.gone(&pod).into_iter().collect(),
+            Event::Init => {
                 // A list that was broken off is begun again: what it had found is as old as what was there before.
                 self.before.extend(self.now.drain());
                 Vec::new()
             }
-            Ok(Event::InitDone) => {
+            Event::InitDone => {
                 let gone = self.before.drain().filter(|(uid, _)| !self.now.contains_key(uid));
-                let gone = gone.map(|(uid, (build, attempt))| Ok(Seen::Gone { build, attempt, uid }));
-                gone.chain([Ok(Seen::Synced)]).collect()
+                let gone = gone.map(|(uid, (build, attempt))| Seen::Gone { build, attempt, uid });
+                gone.chain([Seen::Synced]).collect()
             }
-            Err(error) => vec![Err(Unreachable(with_causes(&error)))],
         }
     }
 
@@ -68,25 +99,20 @@ impl Known {
     }
 }
 
-/// 0.2 s, doubled up to 5 s: one watch per replica is no load, and a restarted API server is back within seconds.
+/// No delay at first, then 0.2 s, doubled up to 5 s: one watch per replica is no load, and a restarted API server is back soon.
 #[derive(Default)]
 struct Reconnect {
-    failures: u32,
+    tries: u32,
 }
 
-impl Iterator for Reconnect {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let delay = Duration::from_millis(200 << self.failures.min(5));
-        self.failures = self.failures.saturating_add(1);
-        Some(delay.min(Duration::from_secs(5)))
-    }
-}
-
-impl Backoff for Reconnect {
-    fn reset(&mut self) {
-        self.failures = 0;
+impl Reconnect {
+    fn delay(&mut self) -> Duration {
+        let tries = self.tries;
+        self.tries = tries.saturating_add(1);
+        match tries {
+            0 => Duration::ZERO,
+            _ => Duration::from_millis(100 << tries.min(6)).min(Duration::from_secs(5)),
+        }
     }
 }
 
@@ -102,12 +128,12 @@ mod tests {
     }
 
     fn told(known: &mut Known, event: Event<Pod>) -> Vec<String> {
-        let name = |seen: Result<Seen, Unreachable>| match seen.unwrap() {
+        let name = |seen: Seen| match seen {
             Seen::Present(observed) => format!("present {}", observed.uid),
             Seen::Gone { uid, attempt, .. } => format!("gone {uid} of {attempt}"),
             Seen::Synced => "synced".to_owned(),
         };
-        known.see(Ok(event)).into_iter().map(name).collect()
+        known.see(event).into_iter().map(name).collect()
     }
 
     #[test]
@@ -133,10 +159,8 @@ mod tests {
 
     #[test]
     fn reconnects_come_slower_and_slower_up_to_five_seconds() {
-        let mut delays = Reconnect::default();
-        let first: Vec<u128> = delays.by_ref().take(8).map(|delay| delay.as_millis()).collect();
-        assert_eq!(first, [200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
-        delays.reset();
-        assert_eq!(delays.next(), Some(Duration::from_millis(200)));
+        let mut reconnect = Reconnect::default();
+        let delays: Vec<u128> = (0..9).map(|_| reconnect.delay().as_millis()).collect();
+        assert_eq!(delays, [0, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
     }
 }
