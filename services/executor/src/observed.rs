@@ -25,7 +25,8 @@ pub struct Observed {
     pub finished_at: Option<Timestamp>,
     /// The code that it returned, where it ended by itself or by a signal.
     pub exit: Option<i32>,
-    /// The executor's own word for why it waits or has ended: `Unschedulable`, `ErrImagePull`, `Evicted`, `OOMKilled`, …
+    /// One word for why it waits or has ended: `Deleted` where it ended because it was told to, else the executor's own
+    /// (`Unschedulable`, `ErrImagePull`, `Evicted`, `OOMKilled`, …).
     pub reason: Option<String>,
     /// The executor's own sentence to that.
     pub message: Option<String>,
@@ -101,7 +102,9 @@ impl Observed {
             (_, Some("Evicted"), _) => Reason::Evicted,
             (_, Some("DeadlineExceeded"), _) => Reason::DeadlineExceeded,
             (_, Some("OOMKilled"), _) => Reason::Other("OOMKilled".to_owned()),
-            _ if self.deleting => Reason::Deleted,
+            // What had ended before it was told to end keeps its own code.
+            (_, Some("Deleted"), _) => Reason::Deleted,
+            _ if self.deleting && self.started_at.is_none() => Reason::Deleted,
             (_, _, Some(code)) => Reason::ExitCode(code),
             (_, _, None) => Reason::Failed,
         })

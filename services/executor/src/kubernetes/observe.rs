@@ -1,6 +1,6 @@
 //! What a pod says, in our words.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition, PodStatus};
 use kube::ResourceExt as _;
 
@@ -17,9 +17,10 @@ pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
     let phase = phase(pod, status, &state);
     let deleting = pod.metadata.deletion_timestamp.is_some();
     let times = Times::of(status, &state);
-    let (reason, message) = words(status, &state, phase);
+    let (said, message) = words(status, &state, phase);
     // A pod that is going is given to no node any more: the API server refuses the binding.
     let dead = phase.is_ended() || (deleting && node(pod).is_none());
+    let told = phase != Phase::Succeeded && dead && ended_by_deletion(pod, times.finished, exit(&state));
     Some(Observed {
         uid: pod.uid()?,
         since: times.since(phase, created_at, status),
@@ -35,7 +36,7 @@ pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
         attempt,
         phase,
         created_at,
-        reason,
+        reason: said.or_else(|| told.then(|| "Deleted".to_owned())),
         message,
         deleting,
         dead,
@@ -65,6 +66,26 @@ fn node(pod: &Pod) -> Option<String> {
 
 fn deleted_at(pod: &Pod) -> Option<Timestamp> {
     pod.metadata.deletion_timestamp.as_ref().map(|time| time.0)
+}
+
+/// When somebody first asked for the pod's end: what is written down is when the grace given with it is over.
+fn asked_at(pod: &Pod) -> Option<Timestamp> {
+    let grace = SignedDuration::from_secs(pod.metadata.deletion_grace_period_seconds.unwrap_or(0));
+    deleted_at(pod)?.checked_sub(grace).ok()
+}
+
+/// How far a node's clock may be behind the API server's.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+/// Whether the pod ended because it was deleted, and had not ended by itself before.
+fn ended_by_deletion(pod: &Pod, finished: Option<Timestamp>, exit: Option<i32>) -> bool {
+    match (asked_at(pod), finished) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        // SIGTERM and SIGKILL: what a deletion looks like. Another code in the same second is the build's own.
+        (Some(asked), Some(finished)) if matches!(exit, None | Some(137 | 143)) => asked.duration_since(finished) <= SKEW,
+        (Some(asked), Some(finished)) => finished > asked,
+    }
 }
 
 /// When the build's container began and ended.
@@ -290,6 +311,17 @@ mod tests {
         let stopped = observe(&deleted(with(status("Failed", ended(143, "Error"))), 0)).unwrap();
         assert!(stopped.dead && !stopped.forced);
         assert_eq!(stopped.end(), Some(Reason::Deleted));
+    }
+
+    #[test]
+    fn a_pod_that_had_ended_before_it_was_deleted_keeps_its_own_end() {
+        let end = |code, grace| observe(&deleted(with(status("Failed", ended(code, "Error"))), grace)).unwrap().end();
+        // Ended in second 5, and deleted in second 9, or in second 4 with a grace of 5.
+        assert_eq!(end(2, 0), Some(Reason::ExitCode(2)));
+        assert_eq!(end(2, 5), Some(Reason::Deleted), "it minded SIGTERM in its own way");
+        assert_eq!(end(143, 5), Some(Reason::Deleted));
+        let succeeded = observe(&deleted(with(status("Succeeded", ended(0, "Completed"))), 5)).unwrap();
+        assert_eq!(succeeded.end(), Some(Reason::Succeeded));
     }
 
     #[test]
