@@ -10,6 +10,7 @@ mod dead;
 mod delivery;
 mod ledger;
 mod provision;
+mod provisioned;
 mod publish;
 mod retry;
 mod settle;

@@ -77,6 +77,9 @@ impl Router {
     /// None that passes by itself.
     pub async fn run(self, service: switchyard_runtime::Context) -> anyhow::Result<()> {
         let (requests, requeued) = (Durable::requests(), Durable::requeued());
+        if !self.bus.until_provisioned(&[&requests, &requeued], service.shutdown.requested()).await {
+            return Ok(());
+        }
         service.health.ready();
         let first =
             self.bus.consume(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));

@@ -1,0 +1,78 @@
+//! 200 builds, and something is killed in the middle: every build ends exactly once, no pod runs twice, none is left.
+
+use std::time::Duration;
+
+use serde_json::json;
+use switchyard_events::{BuildKey, Outcome};
+
+use crate::yard::{Yard, until};
+
+const BUILDS: usize = 200;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn publish(yard: &Yard, from: usize, to: usize) -> Vec<BuildKey> {
+    let mut builds = Vec::new();
+    for n in from..to {
+        let build = json!({"image": "registry.example/a:1", "cpu": "micro", "ram": "micro", "annotations": {"dev.switchyard/run-for": "1500ms"}});
+        builds.push(yard.publish(&format!("build-{n}"), build).await);
+    }
+    builds
+}
+
+async fn all_succeeded(yard: &Yard, builds: &[BuildKey]) {
+    for (build, record) in yard.audit(builds, PATIENCE).await {
+        let decided = record.latest().unwrap().decided.clone().unwrap();
+        assert_eq!(decided.outcome, Outcome::Success, "build {build}: {decided:?}");
+        assert_eq!(record.attempts.len(), 1, "build {build}: nothing but a service died, so nothing was to be tried again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_are_killed_or_stopped_lose_and_double_nothing() {
+    let yard = Yard::start(false, 1).await;
+    let mut builds = publish(&yard, 0, 40).await;
+    let names: Vec<_> = yard.services.iter().map(|(name, _)| name.to_owned()).collect();
+    for (n, name) in names.iter().enumerate() {
+        let service = yard.services.get(name).unwrap();
+        builds.extend(publish(&yard, builds.len(), builds.len() + 16).await);
+        service.kill().await;
+        builds.extend(publish(&yard, builds.len(), builds.len() + 8).await);
+        service.restart().await.unwrap();
+        builds.extend(publish(&yard, builds.len(), builds.len() + 8).await);
+        assert_eq!(service.stop(Duration::from_secs(25)).await.code, Some(0), "{name} (the {n}.) ends by itself on SIGTERM");
+        service.restart().await.unwrap();
+    }
+    assert_eq!(builds.len(), BUILDS);
+    all_succeeded(&yard, &builds).await;
+    yard.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_loses_and_doubles_nothing() {
+    let yard = Yard::start(false, 1).await;
+    let mut builds = publish(&yard, 0, 100).await;
+    yard.stack.nats().server().kill().await;
+    yard.stack.nats().server().restart().await.unwrap();
+    builds.extend(publish(&yard, 100, BUILDS).await);
+    all_succeeded(&yard, &builds).await;
+    yard.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_is_killed_loses_and_doubles_nothing() {
+    let yard = Yard::start(false, 1).await;
+    let mut builds = publish(&yard, 0, 100).await;
+    let running = yard.record(&builds[0], "the first build runs", |record| record.latest().is_some_and(|attempt| attempt.bound.is_some()));
+    running.await;
+    let api = yard.stack.control_plane().unwrap().apiserver();
+    api.kill().await;
+    builds.extend(publish(&yard, 100, BUILDS).await);
+    until("a build waits for the API server", PATIENCE, async || {
+        let records = yard.bus.records().await.ok()?;
+        records.iter().any(|(_, record)| record.latest().is_some_and(|attempt| attempt.bound.is_none())).then_some(())
+    })
+    .await;
+    api.restart().await.unwrap();
+    all_succeeded(&yard, &builds).await;
+    yard.stop().await;
+}

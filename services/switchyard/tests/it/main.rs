@@ -1,0 +1,9 @@
+//! The real binary against real servers.
+
+mod bad_input;
+mod cancel;
+mod demo;
+mod faults;
+mod start;
+mod traces;
+mod yard;
