@@ -7,7 +7,7 @@ use switchyard_bus::{
     Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, Window, amend,
     current_traceparent, settle,
 };
-use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Reason, Record, custom_data};
+use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Reason, Record, Standing, custom_data};
 use switchyard_executor::{CreateError, Executor, Launch, Unreachable};
 use switchyard_fleet::Fleet;
 use tracing::{info, warn};
@@ -19,6 +19,7 @@ pub struct Launcher<B, X> {
     bus: B,
     executor: X,
     fleet: Arc<Fleet>,
+    now: fn() -> Timestamp,
 }
 
 /// A routed build could not be launched now, or ever.
@@ -27,7 +28,7 @@ pub enum LaunchError {
     /// The message is not what its type promises.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// It is an attempt that the ledger has never heard of.
+    /// It is an attempt that the ledger does not show: a replica of it is behind, or the record has expired.
     #[error("attempt {attempt} of build {build} is not in the ledger")]
     Unknown {
         /// The build.
@@ -58,8 +59,9 @@ pub enum LaunchError {
 impl From<&LaunchError> for Settle {
     fn from(error: &LaunchError) -> Self {
         match error {
-            LaunchError::Unreadable(_) | LaunchError::Unknown { .. } | LaunchError::Emit(_) => Self::Refuse(error.to_string()),
-            LaunchError::Ledger(_)
+            LaunchError::Unreadable(_) | LaunchError::Emit(_) => Self::Refuse(error.to_string()),
+            LaunchError::Unknown { .. }
+            | LaunchError::Ledger(_)
             | LaunchError::Create(_)
             | LaunchError::Unreachable(_)
             | LaunchError::Publish(_)
@@ -92,7 +94,13 @@ impl<X: Executor> Launcher<Bus, X> {
 impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     /// A launcher that creates pods on `executor`.
     pub fn new(bus: B, executor: X, fleet: Arc<Fleet>) -> Self {
-        Self { bus, executor, fleet }
+        Self { bus, executor, fleet, now: Timestamp::now }
+    }
+
+    /// The same launcher, but the time is what `now` says.
+    #[must_use]
+    pub fn told_the_time_by(self, now: fn() -> Timestamp) -> Self {
+        Self { now, ..self }
     }
 
     /// Sees to it that a routed build has its one pod and that it runs.
@@ -101,42 +109,37 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     /// Whatever stood in the way; doing it again is safe.
     pub async fn launch(&self, routed: BuildRouted) -> Result<(), LaunchError> {
         let record = self.bus.read(&routed.build).await?;
-        let uid = match next(record.as_ref().map(|(record, _)| record), &routed) {
+        let bound = match next(record.as_ref().map(|(record, _)| record), &routed) {
             Next::Nothing => return Ok(()),
             Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
-            Next::Ungate(uid) => uid,
+            Next::Ungate(bound) => bound,
             Next::Create => match self.executor.create(&self.attempt(&routed)).await {
-                Ok(uid) if self.bind(&routed, &uid).await? => uid,
-                Ok(_) => return Ok(()),
+                Ok(uid) => match self.bind(&routed, uid).await? {
+                    Some(bound) => bound,
+                    None => return Ok(()),
+                },
                 Err(CreateError::Rejected(why)) => return self.reject(&routed, why).await,
                 Err(CreateError::Later(why)) => return Err(LaunchError::Create(why)),
             },
         };
-        self.executor.ungate(&routed.build, routed.attempt, &uid).await?;
+        self.executor.ungate(&routed.build, routed.attempt, &bound.uid).await?;
         let BuildRouted { build, attempt, executor, request, .. } = routed;
-        self.bus.publish(BuildLaunched { build, attempt, executor, uid, at: Timestamp::now() }.outgoing(&request)?).await?;
+        self.bus.publish(BuildLaunched { build, attempt, executor, uid: bound.uid, at: bound.at }.outgoing(&request)?).await?;
         Ok(())
     }
 
-    /// Makes `uid` the one pod of the attempt; `false` where another is, or the attempt may not run any more.
-    async fn bind(&self, routed: &BuildRouted, uid: &str) -> Result<bool, LaunchError> {
-        let bound = Bound { executor: routed.executor.clone(), uid: uid.to_owned(), at: Timestamp::now() };
-        let with = |record: &Record| {
-            let record =
-                record.routed(routed.attempt, &routed.executor, routed.at, routed.limits).unwrap_or_else(|| record.clone());
-            record.bind(routed.attempt, bound.clone())
-        };
-        let record = self.write(routed, with).await?;
-        let won = record
-            .as_ref()
-            .and_then(|record| record.attempt(routed.attempt))
-            .is_some_and(|attempt| attempt.is_bound_to(uid) && attempt.condemned.is_none() && attempt.decided.is_none());
-        if won {
-            info!(build = %routed.build, attempt = routed.attempt, uid, "pod bound");
+    /// Makes `uid` the one pod of the attempt; `None` where another is, or the attempt may not run any more.
+    async fn bind(&self, routed: &BuildRouted, uid: String) -> Result<Option<Bound>, LaunchError> {
+        let bound = Bound { executor: routed.executor.clone(), uid, at: (self.now)() };
+        let record = self.write(routed, |record| filled(record, routed).bind(routed.attempt, bound.clone())).await?;
+        let attempt = record.as_ref().and_then(|record| record.attempt(routed.attempt));
+        let won = attempt.filter(|attempt| attempt.standing() == Standing::Bound && attempt.is_bound_to(&bound.uid));
+        if won.is_some() {
+            info!(build = %routed.build, attempt = routed.attempt, uid = bound.uid, "pod bound");
         } else {
-            warn!(build = %routed.build, attempt = routed.attempt, uid, "another pod is bound, or none may be; this one will not run");
+            warn!(build = %routed.build, attempt = routed.attempt, uid = bound.uid, "another is bound, or none may be; it will not run");
         }
-        Ok(won)
+        Ok(won.and_then(|attempt| attempt.bound.clone()))
     }
 
     /// The executor will never take this build: that is its end.
@@ -144,7 +147,7 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         let decision = Decision { message: Some(why), ..Decision::new(Reason::Rejected, true) };
         let with = |record: &Record| {
             let unbound = record.attempt(routed.attempt).is_some_and(|attempt| attempt.bound.is_none());
-            unbound.then(|| record.decide(routed.attempt, decision.clone(), Timestamp::now())).flatten()
+            unbound.then(|| filled(record, routed).decide(routed.attempt, decision.clone(), (self.now)())).flatten()
         };
         if let Some(record) = self.write(routed, with).await? {
             settle(&self.bus, &routed.build, &record, routed.attempt).await?;
@@ -190,4 +193,9 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
             traceparent: current_traceparent().unwrap_or_else(|| routed.request.trace.clone()),
         }
     }
+}
+
+/// The record, with where the attempt was routed to, if nobody has written that down yet.
+fn filled(record: &Record, routed: &BuildRouted) -> Record {
+    record.routed(routed.attempt, &routed.executor, routed.at, routed.limits).unwrap_or_else(|| record.clone())
 }

@@ -1,6 +1,6 @@
 //! The decision: what a routed build still needs, out of its record.
 
-use switchyard_events::{BuildRouted, Record, Standing};
+use switchyard_events::{Bound, BuildRouted, Record, Standing};
 
 /// What a launcher does next for a routed build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum Next {
     /// Nothing: the attempt has ended, must end, was cancelled, or another executor has it.
     Nothing,
     /// Its pod is bound: let it run.
-    Ungate(String),
+    Ungate(Bound),
     /// It has no pod yet.
     Create,
     /// The ledger does not know of such an attempt.
@@ -26,7 +26,7 @@ pub fn next(record: Option<&Record>, routed: &BuildRouted) -> Next {
     };
     match (attempt.standing(), &attempt.bound) {
         (Standing::Bound, Some(bound)) if bound.executor == routed.executor && record.cancelled.is_none() => {
-            Next::Ungate(bound.uid.clone())
+            Next::Ungate(bound.clone())
         }
         (Standing::Open, _) if record.cancelled.is_none() => Next::Create,
         _ => Next::Nothing,
@@ -36,7 +36,7 @@ pub fn next(record: Option<&Record>, routed: &BuildRouted) -> Next {
 #[cfg(test)]
 pub(crate) mod tests {
     use jiff::Timestamp;
-    use switchyard_events::{Attempt, Bound, BuildKey, BuildSpec, Decision, Limits, Reason, Request, TimeLimit, Why};
+    use switchyard_events::{Attempt, BuildKey, BuildSpec, Decision, Limits, Reason, Request, TimeLimit, Why};
 
     use super::*;
 
@@ -81,7 +81,10 @@ pub(crate) mod tests {
 
     #[test]
     fn seeing_ones_own_claim_again_lets_the_pod_run() {
-        assert_eq!(next(Some(&bound("k8s")), &routed("k8s", 1)), Next::Ungate("u".into()));
+        assert_eq!(
+            next(Some(&bound("k8s")), &routed("k8s", 1)),
+            Next::Ungate(Bound { executor: "k8s".into(), uid: "u".into(), at: NOW })
+        );
     }
 
     #[test]

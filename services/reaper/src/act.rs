@@ -42,6 +42,14 @@ pub enum ReapError {
     /// The message asks for what its publisher may not have.
     #[error("{0}")]
     Forbidden(String),
+    /// The ledger does not show yet what the message says, which was written before it: a replica of it is behind.
+    #[error("attempt {attempt} of build {build} has ended, but the ledger does not show it yet")]
+    Behind {
+        /// The build.
+        build: BuildKey,
+        /// The attempt.
+        attempt: u32,
+    },
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -66,12 +74,19 @@ impl From<&ReapError> for Settle {
     fn from(error: &ReapError) -> Self {
         match error {
             ReapError::Unreadable(_) | ReapError::Forbidden(_) | ReapError::Emit(_) => Self::Refuse(error.to_string()),
-            ReapError::Ledger(_)
+            ReapError::Behind { .. }
+            | ReapError::Ledger(_)
             | ReapError::Publish(_)
             | ReapError::Settle(_)
             | ReapError::Clock(_)
             | ReapError::Unreachable(_) => Self::Retry,
         }
+    }
+}
+
+impl Act {
+    fn again(&self) -> Option<Timestamp> {
+        if let Self::LookAgain(at) = self { Some(*at) } else { None }
     }
 }
 
@@ -107,14 +122,21 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         }
     }
 
-    async fn perform(&self, target: Target<'_>, acts: Vec<Act>, read: Option<(Record, Revision)>) -> Result<Done, ReapError> {
-        let Some((mut record, revision)) = read else { return Ok(Done::All(None)) };
+    /// Does what was decided about the record as it was read. At most one of the steps writes to it, and that write succeeds
+    /// only if nobody has written since: so what was decided is still right when it is done.
+    pub(crate) async fn perform(
+        &self,
+        target: Target<'_>,
+        acts: Vec<Act>,
+        read: Option<(Record, Revision)>,
+    ) -> Result<Done, ReapError> {
+        let Some((mut record, revision)) = read else { return Ok(Done::All(acts.iter().find_map(Act::again))) };
         let Target { build, attempt, .. } = target;
         let mut again = None;
         for act in acts {
             let changed = match &act {
-                Act::Condemn(reason) => record.condemn(attempt, reason.clone(), Timestamp::now()),
-                Act::Decide(decision) => record.decide(attempt, decision.clone(), Timestamp::now()),
+                Act::Condemn(reason) => record.condemn(attempt, reason.clone(), (self.now)()),
+                Act::Decide(decision) => record.decide(attempt, decision.clone(), (self.now)()),
                 Act::Start(at) => {
                     self.started(target, &record, *at).await?;
                     record.start(attempt, *at)
@@ -126,12 +148,13 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
                 Some(changed) => record = changed,
                 None => {}
             }
-            again = self.step(target, &act, &record).await?.or(again);
+            self.step(target, &act, &record).await?;
+            again = act.again().or(again);
         }
         Ok(Done::All(again))
     }
 
-    async fn step(&self, target: Target<'_>, act: &Act, record: &Record) -> Result<Option<Timestamp>, ReapError> {
+    async fn step(&self, target: Target<'_>, act: &Act, record: &Record) -> Result<(), ReapError> {
         let Target { build, attempt, uid } = target;
         match (act, uid) {
             (Act::Condemn(reason), _) => info!(%build, attempt, %reason, "pod condemned"),
@@ -140,12 +163,12 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             (Act::Ungate, Some(uid)) => self.executor.ungate(build, attempt, uid).await?,
             (Act::Release, Some(uid)) => self.executor.release(build, attempt, uid).await?,
             (Act::Delete, Some(uid)) => self.executor.delete(build, attempt, uid).await?,
-            (Act::LookAgain(at), _) => return Ok(Some(*at)),
-            (Act::Decide(_) | Act::Start(_) | Act::Ungate | Act::Release | Act::Delete, _) => {}
+            (Act::Decide(_) | Act::Start(_) | Act::LookAgain(_) | Act::Ungate | Act::Release | Act::Delete, _) => {}
         }
-        Ok(None)
+        Ok(())
     }
 
+    /// Said before it is written down: the other way round, a crash in between would leave it unsaid, and no clock would count.
     async fn started(&self, target: Target<'_>, record: &Record, at: Timestamp) -> Result<(), ReapError> {
         let Target { build, attempt, uid } = target;
         let (build, executor, uid) = (build.clone(), self.executor.name().to_owned(), uid.unwrap_or_default().to_owned());
@@ -159,12 +182,12 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
 }
 
 /// An executor that is away is no reason to keep a clock's message: the next clock is armed.
-pub(crate) fn best_effort(result: Result<Option<Timestamp>, ReapError>) -> Result<(), ReapError> {
+pub(crate) fn best_effort<T>(result: Result<T, ReapError>) -> Result<Option<T>, ReapError> {
     match result {
         Err(ReapError::Unreachable(error)) => {
             warn!(%error, "left to the next clock");
-            Ok(())
+            Ok(None)
         }
-        result => result.map(drop),
+        result => result.map(Some),
     }
 }

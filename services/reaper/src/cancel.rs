@@ -1,54 +1,57 @@
 //! Somebody wants a build to stop: before it is routed, before it is bound, while it is gated or runs, after it has ended, twice.
 
-use jiff::Timestamp;
 use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend, settle};
 use switchyard_events::{
-    Attempt, BuildKey, CancelRequested, CdEvent, ClockKind, Record, Request, Standing, custom_data, derived_chain_id,
-    starting_trace, tenant_of,
+    Attempt, Bound, BuildKey, CancelRequested, CdEvent, Clock, ClockKind, Record, Request, Standing, custom_data,
+    derived_chain_id, starting_trace, tenant_of,
 };
 use switchyard_executor::Executor;
 use tracing::info;
 
 use crate::{
-    Act, ReapError, Reaper,
+    ReapError, Reaper,
     act::{Target, best_effort},
-    fire::after,
+    fire::doom,
 };
 
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
-    /// Writes down that the build is cancelled, and ends what is alive of it on this executor.
-    pub(crate) async fn cancel(&self, delivery: Delivery) -> Result<(), ReapError> {
+    /// Writes down that a build is cancelled, and ends what is alive of it. The reapers of every executor hear of it, and any
+    /// of them may be the only one that finds the build alive: none leaves it to another.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn cancel(&self, delivery: Delivery) -> Result<(), ReapError> {
         let event = delivery.cdevent()?;
         let CancelRequested { build } =
             custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
-        let tenant = tenant_of(&delivery.subject).unwrap_or_default();
-        let Some(record) = self.cancelled(&build, tenant, &delivery, &event).await? else { return Ok(()) };
+        let Some(record) = self.cancelled(&build, &delivery, &event).await? else { return Ok(()) };
         let Some(attempt) = record.latest() else { return Ok(()) };
-        let here = attempt.bound.as_ref().filter(|bound| bound.executor == self.executor.name());
-        match (attempt.standing(), here) {
-            (Standing::Condemned, Some(bound)) => {
-                let due = after(Timestamp::now(), attempt.limits().teardown);
-                let acts = vec![Act::Arm(ClockKind::Teardown, due), Act::Delete];
-                let target = Target { build: &build, attempt: attempt.n, uid: Some(&bound.uid) };
-                best_effort(self.act(target, |_| acts.clone()).await)
-            }
+        match (attempt.standing(), &attempt.bound) {
+            (Standing::Condemned, Some(bound)) => self.end(&build, &record, attempt, bound).await,
             (Standing::Decided | Standing::Closed, _) => Ok(settle(&self.bus, &build, &record, attempt.n).await?),
-            // Bound elsewhere: the reaper there has its own copy of the request.
+            // Not of a cancelled build: the same write has condemned or decided it.
             (Standing::Condemned | Standing::Bound | Standing::Open, _) => Ok(()),
         }
     }
 
+    /// Has the pod of a condemned attempt stopped: here, or by the reaper that can reach it.
+    async fn end(&self, build: &BuildKey, record: &Record, attempt: &Attempt, bound: &Bound) -> Result<(), ReapError> {
+        if bound.executor == self.executor.name() {
+            let acts = doom(attempt, (self.now)());
+            let target = Target { build, attempt: attempt.n, uid: Some(&bound.uid) };
+            return best_effort(self.act(target, |_| acts.clone()).await).map(drop);
+        }
+        let executor = bound.executor.clone();
+        let clock = Clock { executor, kind: ClockKind::Running, build: build.clone(), attempt: attempt.n };
+        Ok(self.bus.arm(&clock, (self.now)(), &record.request.trace).await?)
+    }
+
     /// The record, with the cancellation in it.
-    async fn cancelled(
-        &self,
-        build: &BuildKey,
-        tenant: &str,
-        delivery: &Delivery,
-        event: &CdEvent,
-    ) -> Result<Option<Record>, ReapError> {
-        let (by, now) = (&event.context.source, Timestamp::now());
-        let tombstone = Record::open(request(delivery, event, build), tenant.to_owned(), Attempt { n: 1, ..Attempt::default() });
-        let tombstone = tombstone.cancel(by, now).unwrap_or(tombstone);
+    async fn cancelled(&self, build: &BuildKey, delivery: &Delivery, event: &CdEvent) -> Result<Option<Record>, ReapError> {
+        let (by, now) = (&event.context.source, (self.now)());
+        let tenant = tenant_of(&delivery.subject).unwrap_or_default();
+        let first = Record::open(request(delivery, event, build), tenant.to_owned(), Attempt { n: 1, ..Attempt::default() });
+        let tombstone = first.cancel(by, now).unwrap_or(first);
         if self.bus.read(build).await?.is_none() && self.bus.create(build, &tombstone).await? {
             info!(%build, by, "build cancelled before anybody had seen it");
             return Ok(Some(tombstone));
@@ -56,11 +59,6 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         let Some((record, _)) = self.bus.read(build).await? else { return Ok(None) };
         if record.tenant != tenant {
             return Err(ReapError::Forbidden(format!("build {build} is not tenant {tenant}'s to cancel")));
-        }
-        // A pod on another executor is condemned by the reaper that can reach it.
-        let bound = record.latest().and_then(|attempt| attempt.bound.as_ref());
-        if bound.is_some_and(|bound| bound.executor != self.executor.name()) {
-            return Ok(Some(record));
         }
         info!(%build, by, "build cancelled");
         Ok(amend(&self.bus, build, |record| record.cancel(by, now)).await?)

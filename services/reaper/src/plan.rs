@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use switchyard_events::{Attempt, BuildKey, ClockKind, Record, Standing, TimeLimit};
 
-use crate::fire::after;
+use crate::fire::{after, pending_until, queued_until, running_until};
 
 /// An attempt whose clock should have fired long ago, and the clock that fits it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn plan<'a>(records: impl IntoIterator<Item = &'a (BuildKey, Record)>, execu
     let mut found = Vec::new();
     for (build, record) in records {
         for attempt in &record.attempts {
-            if let Some(kind) = overdue(attempt, executor, now) {
+            if let Some(kind) = overdue(record, attempt, executor, now) {
                 found.push(Reap { build: build.clone(), attempt: attempt.n, kind });
             }
         }
@@ -33,20 +33,19 @@ pub fn plan<'a>(records: impl IntoIterator<Item = &'a (BuildKey, Record)>, execu
     found
 }
 
-fn overdue(attempt: &Attempt, executor: &str, now: Timestamp) -> Option<ClockKind> {
-    let limits = attempt.limits();
-    let routed_here = attempt.executor.as_deref() == Some(executor);
-    let bound = attempt.bound.as_ref().filter(|bound| bound.executor == executor);
+fn overdue(record: &Record, attempt: &Attempt, executor: &str, now: Timestamp) -> Option<ClockKind> {
+    let place = attempt.bound.as_ref().map(|bound| bound.executor.as_str()).or(attempt.executor.as_deref());
+    // What is nowhere yet is everybody's.
+    if place.is_some_and(|place| place != executor) {
+        return None;
+    }
     let (kind, due) = match attempt.standing() {
-        Standing::Open => (ClockKind::Queued, after(attempt.routed_at.filter(|_| routed_here)?, limits.queued)),
-        Standing::Bound => match attempt.started_at {
-            Some(started) => (ClockKind::Running, after(started, limits.running)),
-            None => (ClockKind::Pending, after(bound?.at, limits.pending)),
-        },
-        Standing::Condemned => (ClockKind::Teardown, after(attempt.condemned.as_ref()?.at, limits.teardown)),
+        Standing::Open => (ClockKind::Queued, queued_until(record, attempt)?),
+        Standing::Bound if attempt.started_at.is_some() => (ClockKind::Running, running_until(attempt, None)),
+        Standing::Bound => (ClockKind::Pending, pending_until(attempt)),
+        Standing::Condemned => (ClockKind::Teardown, after(attempt.condemned.as_ref()?.at, attempt.limits().teardown)),
         Standing::Decided => (ClockKind::Teardown, attempt.decided.as_ref()?.at),
         Standing::Closed => return None,
     };
-    let mine = bound.is_some() || attempt.bound.is_none();
-    (mine && after(due, SLACK) < now).then_some(kind)
+    (after(due, SLACK) < now).then_some(kind)
 }

@@ -10,8 +10,11 @@ use switchyard_executor::Executor;
 use crate::{ReapError, Reaper, fire::after};
 
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
-    /// An event about a build on this reaper's executor, or about a result of any.
-    pub(crate) async fn progress(&self, delivery: Delivery) -> Result<(), ReapError> {
+    /// Takes note of an event about a build on this reaper's executor, or about a result of any.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn progress(&self, delivery: Delivery) -> Result<(), ReapError> {
         let event = delivery.cdevent()?;
         match event.context.ty.split('.').nth(3) {
             Some("routed") => self.routed(read(&event)?).await,
@@ -24,7 +27,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     }
 
     /// Opens the record, so that the sweep sees the build, and arms the clock of its waiting.
-    pub(crate) async fn routed(&self, routed: BuildRouted) -> Result<(), ReapError> {
+    async fn routed(&self, routed: BuildRouted) -> Result<(), ReapError> {
         let BuildRouted { build, attempt, executor, at, limits, .. } = &routed;
         if !(*attempt == 1 && self.bus.create(build, &routed.open()).await?) {
             amend(&self.bus, build, |record| record.routed(*attempt, executor, *at, *limits)).await?;
@@ -33,37 +36,35 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         Ok(())
     }
 
-    pub(crate) async fn launched(&self, launched: BuildLaunched) -> Result<(), ReapError> {
-        let BuildLaunched { build, attempt, at, .. } = launched;
+    async fn launched(&self, launched: BuildLaunched) -> Result<(), ReapError> {
+        let BuildLaunched { build, attempt, executor, at, .. } = launched;
         let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
-        if let Some(limits) = alive(&record, attempt) {
-            self.bus
-                .arm(&self.clock(&build, attempt, ClockKind::Pending), after(at, limits.pending), &record.request.trace)
-                .await?;
-        }
-        self.bus.disarm(&self.clock(&build, attempt, ClockKind::Queued)).await?;
+        let Some(limits) = alive(&record, attempt) else { return Ok(()) };
+        let clock = |kind| Clock { executor: executor.clone(), kind, build: build.clone(), attempt };
+        self.bus.arm(&clock(ClockKind::Pending), after(at, limits.pending), &record.request.trace).await?;
+        self.bus.disarm(&clock(ClockKind::Queued)).await?;
         Ok(())
     }
 
-    pub(crate) async fn has_started(&self, started: BuildStarted) -> Result<(), ReapError> {
+    async fn has_started(&self, started: BuildStarted) -> Result<(), ReapError> {
         let BuildStarted { build, attempt, executor, at, .. } = started;
         let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
         let clock = |kind| Clock { executor: executor.clone(), kind, build: build.clone(), attempt };
-        if let Some(limits) = alive(&record, attempt) {
-            self.bus.arm(&clock(ClockKind::Running), after(at, limits.running), &record.request.trace).await?;
-        }
+        let Some(limits) = alive(&record, attempt) else { return Ok(()) };
+        self.bus.arm(&clock(ClockKind::Running), after(at, limits.running), &record.request.trace).await?;
         self.bus.disarm(&clock(ClockKind::Pending)).await?;
         Ok(())
     }
 
     /// Sees that the end is known and the pod will go; then the other clocks have nothing left to say. Never stops a teardown.
-    pub(crate) async fn finished(&self, finished: BuildFinished) -> Result<(), ReapError> {
+    async fn finished(&self, finished: BuildFinished) -> Result<(), ReapError> {
         let BuildFinished { build, attempt: n, .. } = finished;
         let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
         settle(&self.bus, &build, &record, n).await?;
         let Some(attempt) = record.attempt(n) else { return Ok(()) };
+        let Some(decided) = &attempt.decided else { return Err(ReapError::Behind { build, attempt: n }) };
         let clock = |executor: &str, kind| Clock { executor: executor.to_owned(), kind, build: build.clone(), attempt: n };
-        if let (Some(bound), Some(decided)) = (&attempt.bound, &attempt.decided) {
+        if let Some(bound) = &attempt.bound {
             let limits = attempt.limits();
             let due = after(after(decided.at, limits.linger), limits.teardown);
             self.bus.arm(&clock(&bound.executor, ClockKind::Teardown), due, &record.request.trace).await?;
@@ -77,7 +78,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     }
 
     /// A refused build ends too.
-    pub(crate) async fn refused(&self, refused: BuildRefused) -> Result<(), ReapError> {
+    async fn refused(&self, refused: BuildRefused) -> Result<(), ReapError> {
         let decision = Decision { message: Some(refused.reason.clone()), ..Decision::new(Reason::Refused, true) };
         let end = |record: &Record| {
             let open = record.attempt(refused.attempt).is_some_and(|attempt| attempt.standing() == Standing::Open);
@@ -97,7 +98,8 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     }
 }
 
-/// The limits of an attempt whose pod may live.
+/// The limits of an attempt whose pod may live. Of any other nothing is armed, and so nothing is purged either: the last clock
+/// goes when the end is known.
 fn alive(record: &Record, n: u32) -> Option<Limits> {
     record.attempt(n).filter(|attempt| attempt.standing() == Standing::Bound).map(Attempt::limits)
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::{
     Look, ReapError,
-    act::{Target, best_effort},
+    act::{Done, Target, best_effort},
     fire, plan,
 };
 
@@ -34,12 +34,19 @@ pub struct Args {
 pub struct Reaper<B, X> {
     pub(crate) bus: B,
     pub(crate) executor: X,
+    pub(crate) now: fn() -> Timestamp,
 }
 
 impl<B, X> Reaper<B, X> {
     /// A reaper of `executor`'s pods.
-    pub const fn new(bus: B, executor: X) -> Self {
-        Self { bus, executor }
+    pub fn new(bus: B, executor: X) -> Self {
+        Self { bus, executor, now: Timestamp::now }
+    }
+
+    /// The same reaper, but the time is what `now` says.
+    #[must_use]
+    pub fn told_the_time_by(self, now: fn() -> Timestamp) -> Self {
+        Self { now, ..self }
     }
 }
 
@@ -80,7 +87,7 @@ impl<X: Executor> Reaper<Bus, X> {
 
     async fn sweep_once(&self) -> Result<(), StoredError> {
         let records = self.bus.records().await?;
-        for reap in plan(&records, self.executor.name(), Timestamp::now()) {
+        for reap in plan(&records, self.executor.name(), (self.now)()) {
             warn!(build = %reap.build, attempt = reap.attempt, clock = %reap.kind, "found by the sweep");
             if let Err(error) = self.fire(&reap.build, reap.attempt, reap.kind).await {
                 warn!(build = %reap.build, %error, "left to the next sweep");
@@ -96,25 +103,30 @@ impl<X: Executor> Reaper<Bus, X> {
 }
 
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
-    /// A clock has run out.
-    pub(crate) async fn fire(&self, build: &BuildKey, attempt: u32, kind: ClockKind) -> Result<(), ReapError> {
-        let Some((record, _)) = self.bus.read(build).await? else { return Ok(()) };
-        let bound = record.attempt(attempt).and_then(|attempt| attempt.bound.as_ref());
-        if bound.is_some_and(|bound| bound.executor != self.executor.name()) {
-            return Ok(());
+    /// Does what is due when a clock has run out.
+    ///
+    /// The look is younger than the record that is decided upon; when somebody else writes in between, both are taken again.
+    ///
+    /// # Errors
+    /// When the ledger, the streams or the clocks do not answer; doing it again is safe.
+    pub async fn fire(&self, build: &BuildKey, attempt: u32, kind: ClockKind) -> Result<(), ReapError> {
+        while let Some((record, revision)) = self.bus.read(build).await? {
+            let bound = record.attempt(attempt).and_then(|attempt| attempt.bound.clone());
+            if bound.as_ref().is_some_and(|bound| bound.executor != self.executor.name()) {
+                return Ok(());
+            }
+            let look = match &bound {
+                Some(bound) => self.look(build, attempt, &bound.uid).await,
+                None => Look::Absent,
+            };
+            let target = Target { build, attempt, uid: bound.as_ref().map(|bound| bound.uid.as_str()) };
+            let acts = fire(kind, &record, attempt, &look, (self.now)());
+            match best_effort(self.perform(target, acts, Some((record, revision))).await)? {
+                Some(Done::All(_)) | None => break,
+                Some(Done::Outrun) => {}
+            }
         }
-        let uid = bound.map(|bound| bound.uid.clone());
-        let look = match &uid {
-            Some(uid) => self.look(build, attempt, uid).await,
-            None => Look::Absent,
-        };
-        let target = Target { build, attempt, uid: uid.as_deref() };
-        best_effort(
-            self.act(target, |record| {
-                record.map_or_else(Vec::new, |record| fire(kind, record, attempt, &look, Timestamp::now()))
-            })
-            .await,
-        )
+        Ok(())
     }
 
     async fn look(&self, build: &BuildKey, attempt: u32, uid: &str) -> Look {

@@ -1,24 +1,27 @@
 //! The decision when a pod is seen: whether it may live, has ended, or must go. Level-triggered: any sight is enough.
 
 use jiff::Timestamp;
-use switchyard_events::{Attempt, Decision, Reason, Record, Standing};
+use switchyard_events::{Attempt, Decision, Reason, Record, Standing, TimeLimit};
 use switchyard_executor::{Observed, Phase};
 
 use crate::{
     Act,
-    fire::{after, decision},
+    fire::{after, decision, lingers_until},
 };
+
+/// How soon a gated pod is looked at again that nobody has bound yet. Nothing may ever change about it, only about its record:
+/// its launcher may be gone, or its attempt may end.
+const UNBOUND: TimeLimit = TimeLimit::seconds(5);
 
 /// What is to be done, in this order, about a pod that looks like this.
 #[must_use]
 pub fn see(record: Option<&Record>, pod: &Observed, now: Timestamp) -> Vec<Act> {
-    // Without a record its launcher is still at work, or will be again: gated, it can wait.
+    // Without a record its launcher is still at work, or will be again.
     let Some((record, attempt)) = record.and_then(|record| Some((record, record.attempt(pod.attempt)?))) else {
-        return Vec::new();
+        return unbound(true, pod, now);
     };
     if !attempt.is_bound_to(&pod.uid) {
-        let may_still_be_bound = attempt.standing() == Standing::Open && record.cancelled.is_none();
-        return if may_still_be_bound { Vec::new() } else { vec![Act::Delete, Act::Release] };
+        return unbound(attempt.standing() == Standing::Open && record.cancelled.is_none(), pod, now);
     }
     let ended = pod.dead || pod.forced;
     match attempt.standing() {
@@ -33,6 +36,11 @@ pub fn see(record: Option<&Record>, pod: &Observed, now: Timestamp) -> Vec<Act> 
     }
 }
 
+/// A pod that no record names: gated, it has never run. Once dead it only stands in the way of the next one of its name.
+fn unbound(may_still_be_bound: bool, pod: &Observed, now: Timestamp) -> Vec<Act> {
+    if may_still_be_bound && !pod.dead { vec![Act::LookAgain(after(now, UNBOUND))] } else { vec![Act::Delete, Act::Release] }
+}
+
 fn alive(attempt: &Attempt, pod: &Observed) -> Vec<Act> {
     match pod.phase {
         Phase::Gated => vec![Act::Ungate],
@@ -42,7 +50,7 @@ fn alive(attempt: &Attempt, pod: &Observed) -> Vec<Act> {
 }
 
 fn bury(attempt: &Attempt, pod: &Observed, ended: bool, now: Timestamp) -> Vec<Act> {
-    let lingers_until = attempt.decided.as_ref().map_or(now, |decided| after(decided.at, attempt.limits().linger));
+    let lingers_until = lingers_until(attempt, now);
     match (ended, pod.deleting) {
         (true, _) if now < lingers_until => vec![Act::LookAgain(lingers_until)],
         (true, _) => vec![Act::Delete, Act::Release],

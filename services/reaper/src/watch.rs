@@ -19,13 +19,12 @@ const AT_ONCE: usize = 64;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// One thing to judge.
+#[derive(Clone, Debug)]
 enum Judge {
     Seen(Box<Observed>),
     Gone { build: BuildKey, attempt: u32, uid: String },
     Again { build: BuildKey, attempt: u32 },
 }
-
-type Name = (BuildKey, u32);
 
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// Watches until the service is to stop.
@@ -43,11 +42,15 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             tokio::select! {
                 () = service.shutdown.requested() => break,
                 Some(seen) = pods.next() => waiting.extend(self.heard(service, seen)),
-                Some(again) = judging.next(), if !judging.is_empty() => later.extend(again.map(look_again)),
-                Some((build, attempt)) = later.next(), if !later.is_empty() => waiting.push_back(Judge::Again { build, attempt }),
+                Some(again) = judging.next(), if !judging.is_empty() => later.extend(again.map(pause)),
+                Some(judge) = later.next(), if !later.is_empty() => waiting.push_back(judge),
             }
         }
         while judging.next().await.is_some() {}
+    }
+
+    fn until(&self, at: Timestamp) -> Duration {
+        Duration::try_from(at.duration_since((self.now)())).unwrap_or_default()
     }
 
     fn heard(&self, service: &Context, seen: Result<Seen, Unreachable>) -> Option<Judge> {
@@ -67,38 +70,51 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         }
     }
 
-    /// Does what is to be done about one pod; answers when to look at it again.
-    async fn judge(&self, judge: Judge) -> Option<(Timestamp, Name)> {
-        let name = match &judge {
-            Judge::Seen(pod) => (pod.build.clone(), pod.attempt),
-            Judge::Gone { build, attempt, .. } | Judge::Again { build, attempt } => (build.clone(), *attempt),
-        };
-        match self.judged(judge).await {
-            Ok(again) => again.map(|at| (at, name)),
+    /// Does what is to be done about one pod; answers what to judge again, and after which pause.
+    async fn judge(&self, judge: Judge) -> Option<(Duration, Judge)> {
+        match self.judged(&judge).await {
+            Ok(again) => again.map(|at| (self.until(at), judge.again())),
             Err(error) => {
-                debug!(build = %name.0, attempt = name.1, %error, "will be looked at again");
-                Some((Timestamp::now() + RETRY, name))
+                debug!(?judge, %error, "will be judged again");
+                Some((RETRY, judge.retried()))
             }
         }
     }
 
-    async fn judged(&self, judge: Judge) -> Result<Option<Timestamp>, ReapError> {
+    async fn judged(&self, judge: &Judge) -> Result<Option<Timestamp>, ReapError> {
         match judge {
-            Judge::Seen(pod) => self.seen(&pod).await,
-            Judge::Gone { build, attempt, uid } => {
-                let target = Target { build: &build, attempt, uid: Some(&uid) };
-                self.act(target, |record| gone(record, attempt, &uid)).await
-            }
-            Judge::Again { build, attempt } => match self.executor.look(&build, attempt).await? {
-                Some(pod) => self.seen(&pod).await,
-                None => Ok(None),
-            },
+            Judge::Seen(pod) => self.seen(pod).await,
+            Judge::Gone { build, attempt, uid } => self.gone(build, *attempt, uid).await.map(|()| None),
+            Judge::Again { build, attempt } => self.look_again(build, *attempt).await,
         }
     }
 
-    pub(crate) async fn seen(&self, pod: &Observed) -> Result<Option<Timestamp>, ReapError> {
+    /// Does what is to be done about a pod that is no longer there.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn gone(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), ReapError> {
+        self.act(Target { build, attempt, uid: Some(uid) }, |record| gone(record, attempt, uid)).await.map(drop)
+    }
+
+    /// Looks at an attempt's pod, and does what is to be done about it; answers when to look again.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn look_again(&self, build: &BuildKey, attempt: u32) -> Result<Option<Timestamp>, ReapError> {
+        match self.executor.look(build, attempt).await? {
+            Some(pod) => self.seen(&pod).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Does what is to be done about a pod that looks like this; answers when to look again.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn seen(&self, pod: &Observed) -> Result<Option<Timestamp>, ReapError> {
         let target = Target { build: &pod.build, attempt: pod.attempt, uid: Some(&pod.uid) };
-        let judged = self.act(target, |record| see(record, pod, Timestamp::now()));
+        let judged = self.act(target, |record| see(record, pod, (self.now)()));
         match &pod.traceparent {
             Some(trace) => with_trace(trace, judged).await,
             None => judged.await,
@@ -106,8 +122,26 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     }
 }
 
-async fn look_again((at, name): (Timestamp, Name)) -> Name {
-    let pause = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+impl Judge {
+    /// The same attempt, by a fresh look.
+    fn again(&self) -> Self {
+        let (build, attempt) = match self {
+            Self::Seen(pod) => (&pod.build, pod.attempt),
+            Self::Gone { build, attempt, .. } | Self::Again { build, attempt } => (build, *attempt),
+        };
+        Self::Again { build: build.clone(), attempt }
+    }
+
+    /// What could not be judged. No look shows again that a pod went: that is kept.
+    fn retried(self) -> Self {
+        match self {
+            Self::Gone { .. } => self,
+            Self::Seen(_) | Self::Again { .. } => self.again(),
+        }
+    }
+}
+
+async fn pause((pause, judge): (Duration, Judge)) -> Judge {
     tokio::time::sleep(pause).await;
-    name
+    judge
 }
