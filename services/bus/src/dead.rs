@@ -97,10 +97,11 @@ impl Bus {
             let message = message.map_err(|error| failed(error.to_string()))?;
             let info = message.info().map_err(|error| failed(error.to_string()))?;
             let (sequence, at, pending) = (info.stream_sequence, info.published, info.pending);
-            match Kept::of(sequence, at, message.headers.clone().unwrap_or_default(), message.payload.clone()) {
-                Some(kept) => letters.push(kept),
-                None => tracing::warn!(sequence, "not a dead letter"),
+            let kept = Kept::of(sequence, at, message.headers.clone().unwrap_or_default(), message.payload.clone());
+            if kept.is_none() {
+                tracing::warn!(sequence, "not a dead letter");
             }
+            letters.extend(kept);
             if pending == 0 {
                 break;
             }

@@ -2,6 +2,7 @@
 
 mod provision;
 mod services;
+mod tools;
 mod up;
 
 use std::process::ExitCode;
@@ -29,6 +30,16 @@ enum Command {
     Provision(Service<provision::Args>),
     /// Starts everything on this machine: NATS, Jaeger, a control plane with simulated Kata nodes, and every service.
     Up(up::Args),
+    /// Publishes events and build files, and says each one's id, build and trace.
+    Publish(tools::Told<tools::publish::Args>),
+    /// Asks for builds to be stopped.
+    Cancel(tools::Told<tools::cancel::Args>),
+    /// Shows builds: where they run, how far they are, how they ended and why.
+    Builds(tools::Told<tools::builds::Args>),
+    /// Shows a build's trace as a tree of spans.
+    Trace(tools::Told<tools::trace::Args>),
+    /// Shows, replays and drops what no service could handle.
+    Dead(tools::dead::Args),
 }
 
 /// What every service is told, and what only this one is.
@@ -47,5 +58,10 @@ fn main() -> ExitCode {
         Command::Reaper(Service { args, settings }) => services::reaper(&settings, args),
         Command::Provision(Service { args, settings }) => provision::run(&settings, args),
         Command::Up(args) => up::run(&args),
+        Command::Publish(told) => tools::publish::publish(&told),
+        Command::Cancel(told) => tools::cancel::cancel(&told),
+        Command::Builds(told) => tools::builds::builds(&told),
+        Command::Trace(told) => tools::trace::trace(&told),
+        Command::Dead(args) => tools::dead::dead(&args),
     }
 }

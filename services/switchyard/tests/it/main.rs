@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cancel;
+mod cli;
 mod demo;
 mod faults;
 mod start;
