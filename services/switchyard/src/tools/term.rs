@@ -124,7 +124,9 @@ pub(crate) struct Screen {
 impl Screen {
     /// Draws over what was drawn before. The first line and as many of the last ones as there is room for are shown.
     pub(crate) fn draw(&mut self, text: &str) -> anyhow::Result<()> {
-        let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row).max(4));
+        let size = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_row));
+        // A terminal that does not know its size says 0.
+        let rows = if size == 0 { 24 } else { size.max(4) };
         let lines = fitting(text, rows - 1);
         // Without wrapping a long line is cut and takes one row.
         let mut frame = String::from("\x1b[?7l\r");

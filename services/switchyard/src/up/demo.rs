@@ -3,13 +3,13 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
-use async_nats::HeaderMap;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
-use switchyard_bus::{Bus, DeadLetter, Events as _};
+use switchyard_bus::{Bus, DeadLetter};
 use switchyard_dev::{ClusterUser, ControlPlane, Nats, Stack};
-use switchyard_events::{BuildKey, ClockKind, Outcome, Outgoing, Reason, Record, ci, decode};
+use switchyard_events::{BuildKey, ClockKind, Outcome, Reason, Record, decode};
+use tokio::process::Command;
 
 /// A sample event and how its build must end; `None`: it is no event, and must end among the dead letters.
 struct Sample {
@@ -54,25 +54,44 @@ fn samples() -> [Sample; 6] {
     ]
 }
 
-/// How many of the samples are builds.
-pub(super) fn builds() -> usize {
-    samples().iter().filter(|sample| sample.end.is_some()).count()
+/// Publishes the samples as a CI system's own publisher would: with `switchyard publish`, as the tenant `default`.
+pub(super) async fn publish(stack: &Stack) -> anyhow::Result<()> {
+    let folder = stack.folder().join("samples");
+    std::fs::create_dir_all(&folder)?;
+    for sample in samples() {
+        let file = format!("{}.json", sample.name);
+        std::fs::write(folder.join(&file), sample.bytes)?;
+        let credentials = stack.nats().credentials(&Nats::publisher("default"))?;
+        let mut publish = Command::new(std::env::current_exe()?);
+        publish.arg("publish").arg(&file).current_dir(&folder).env("NATS_URL", stack.nats().url());
+        publish.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
+        if let Some(jaeger) = stack.jaeger() {
+            publish.env("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.otlp_url());
+        }
+        if sample.end.is_none() {
+            publish.args(["--raw", "--type", sample.event_type]);
+        }
+        let status = publish.status().await.context("switchyard publish")?;
+        anyhow::ensure!(status.success(), "switchyard publish {file}: {status}");
+    }
+    Ok(())
 }
 
-/// Publishes the samples as a CI system would, as the tenant `default`.
-pub(super) async fn publish(stack: &Stack) -> anyhow::Result<()> {
-    let client = stack.nats().connect(&Nats::publisher("default")).await?;
-    let bus = Bus::new(client.clone());
-    for sample in samples() {
-        let subject = ci("default", sample.event_type);
-        match decode([], sample.bytes.as_bytes()) {
-            Ok(decoded) => drop(bus.publish(Outgoing { subject, event: decoded.event, once: false }).await?),
-            Err(_) => drop(bus.jetstream().publish_with_headers(subject, HeaderMap::new(), sample.bytes.into()).await?.await?),
+/// Waits until every sample has ended, one way or the other; gives up after two minutes.
+pub(super) async fn settled(bus: &Bus) {
+    let ended = async {
+        loop {
+            let builds = samples().iter().filter_map(key).collect::<Vec<_>>();
+            let records = bus.records().await.unwrap_or_default();
+            let closed = records.iter().filter(|(build, record)| builds.contains(build) && record.is_closed()).count();
+            let dead = dead_letters(bus).await.unwrap_or_default().len();
+            if closed == builds.len() && dead >= samples().len() - builds.len() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        println!("published {}", sample.name);
-    }
-    client.flush().await?;
-    Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_mins(2), ended).await;
 }
 
 /// Holds what became of the samples against what should have.
@@ -80,7 +99,7 @@ pub(super) async fn judge(bus: &Bus, stack: &Stack) -> anyhow::Result<ExitCode> 
     let records = bus.records().await?;
     let dead = dead_letters(bus).await?;
     let mut wrong = 0;
-    println!("\n{:26} {:8} {:10} {:8} reason", "sample", "as it should", "executor", "outcome");
+    println!("\n{:26} {:12} {:10} {:8} reason", "sample", "as it should", "executor", "outcome");
     for sample in samples() {
         let (right, row) = match &sample.end {
             Some(end) => judge_build(&sample, end, &records),

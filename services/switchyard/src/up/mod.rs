@@ -1,8 +1,8 @@
 //! `switchyard up`: everything on one machine, each service a process of its own, gone when this one goes.
 
 mod demo;
-mod live;
 mod place;
+mod supervise;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -11,7 +11,7 @@ use switchyard_bus::Bus;
 use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
 use switchyard_runtime::Shutdown;
 
-use crate::services::fleet;
+use crate::{services::fleet, tools::builds};
 
 /// The fleet of the development cluster.
 const DEV_FLEET: &str = include_str!("../../../../deploy/config/dev.yaml");
@@ -104,11 +104,12 @@ async fn watch(args: &Args, stack: &Stack, services: &Services, shutdown: &Shutd
     if args.demo {
         demo::publish(stack).await?;
     }
-    let mut live = live::Live::new(args.exit_when_idle.then(demo::builds));
-    let ended = tokio::select! {
-        ended = live.follow(&bus, services) => ended,
-        () = shutdown.requested() => Ok(()),
-    };
-    ended?;
-    if args.demo && !shutdown.is_requested() { demo::judge(&bus, stack).await } else { Ok(ExitCode::SUCCESS) }
+    let settled = async { if args.exit_when_idle { demo::settled(&bus).await } else { std::future::pending().await } };
+    tokio::select! {
+        ended = supervise::supervise(services) => ended?,
+        shown = builds::live(&bus) => shown?,
+        () = settled => return demo::judge(&bus, stack).await,
+        () = shutdown.requested() => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }

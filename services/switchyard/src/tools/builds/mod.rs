@@ -43,6 +43,11 @@ The JSON object of a build. Times are RFC 3339 in UTC, durations seconds; what i
   attempts: all of them, with the fields from `attempt` to `result`
   why (with ID only): per attempt null or {rule, revision, eligible, excluded}";
 
+/// Shows all builds live until the ledger can no longer be followed.
+pub(crate) async fn live(bus: &Bus) -> anyhow::Result<()> {
+    watch::watch(bus, &Args { id: None, json: false, watch: true, state: Vec::new() }).await
+}
+
 pub(crate) fn builds(told: &Told<Args>) -> ExitCode {
     let args = &told.args;
     run(&told.nats, async |session: &Session<'_>| {

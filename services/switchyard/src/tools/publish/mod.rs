@@ -83,27 +83,27 @@ fn event_type(kind: Option<&str>) -> String {
 fn bytes(file: &str) -> anyhow::Result<Vec<u8>> {
     if file == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
+        std::io::stdin().read_to_end(&mut bytes).context("stdin")?;
         return Ok(bytes);
     }
     std::fs::read(file).with_context(|| file.to_owned())
 }
 
 fn read(file: &str, args: &Args) -> anyhow::Result<Vec<Input>> {
-    let stem = || Path::new(file).file_stem().map_or("stdin".into(), |stem| stem.to_string_lossy().into_owned());
+    let place = place(file);
+    let stem = || Path::new(place).file_stem().map_or_else(|| place.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let plain = Plain {
         event_type: args.kind.is_some().then(|| event_type(args.kind.as_deref())),
-        name: args.name.clone().unwrap_or_else(|| if file == "-" { "stdin".into() } else { stem() }),
+        name: args.name.clone().unwrap_or_else(stem),
         tenant: args.tenant.clone(),
         now: Timestamp::now(),
     };
-    let mut inputs = input::read(file, &bytes(file)?, &plain, || uuid::Uuid::new_v4().to_string())?;
-    for input in &mut inputs {
-        if input.place == "-" {
-            "stdin".clone_into(&mut input.place);
-        }
-    }
-    Ok(inputs)
+    Ok(input::read(place, &bytes(file)?, &plain, || uuid::Uuid::new_v4().to_string())?)
+}
+
+/// What messages call a file.
+fn place(file: &str) -> &str {
+    if file == "-" { "stdin" } else { file }
 }
 
 /// One event that is stored, for people and programs.
@@ -149,8 +149,11 @@ async fn raw(session: &Session<'_>, args: &Args) -> anyhow::Result<()> {
         let size = payload.len();
         let js = session.bus().await?.jetstream();
         let sent = js.publish_with_headers(subject.clone(), HeaderMap::new(), payload.into()).await;
-        let ack = sent.with_context(|| file.clone())?.await.with_context(|| format!("{file}: publish on {subject}"))?;
-        let name = if file == "-" { "stdin" } else { file };
+        let ack = sent
+            .with_context(|| place(file).to_owned())?
+            .await
+            .with_context(|| format!("{}: publish on {subject}", place(file)))?;
+        let name = place(file);
         term::say(&if args.json {
             format!("{}\n", serde_json::json!({"file": name, "subject": subject, "bytes": size, "sequence": ack.sequence}))
         } else {

@@ -36,12 +36,16 @@ pub(super) fn tree(trace: &str, spans: &[Span], paint: Paint) -> String {
     let mut walk = Walk { children: children(spans), begin, rows: &mut rows, spans };
     walk.below(None, "");
     format!(
-        "trace {trace}: {} spans of {} services, {} from {begin:.3}\n{}",
-        spans.len(),
-        services.len(),
+        "trace {trace}: {} of {}, {} from {begin:.3}\n{}",
+        count(spans.len(), "span"),
+        count(services.len(), "service"),
         fine(end.duration_since(begin)),
         columns(&rows, paint)
     )
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The spans below each span; `None` is the root. Whatever the parents say, every span is in it once, and it has no circle.
