@@ -62,7 +62,7 @@ impl Bus {
         let name = format!("{}/{}", letter.stream, letter.sequence);
         let failed = |error: String| DeadLetterError(name.clone(), error);
         let id = format!("dead:{}:{}:{}", letter.stream, letter.durable, letter.sequence);
-        let mut headers = original(letter.headers);
+        let mut headers = original(&letter.headers);
         for (key, value) in [
             (STREAM, letter.stream.as_str()),
             (DURABLE, &letter.durable),
@@ -168,14 +168,14 @@ impl DeadLetter {
             subject: field(SUBJECT)?,
             sequence: field(SEQUENCE)?.parse().ok()?,
             reason: field(REASON)?,
-            headers: original(headers),
+            headers: original(&headers),
             payload,
         })
     }
 }
 
 /// The headers that the publisher wrote: not the broker's, not ours.
-fn original(headers: HeaderMap) -> HeaderMap {
+fn original(headers: &HeaderMap) -> HeaderMap {
     let foreign = |name: &str| !name.starts_with("Nats-") && !name.starts_with("Switchyard-Dead-");
     headers
         .iter()

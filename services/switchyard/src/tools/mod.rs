@@ -50,7 +50,7 @@ fn run(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Resu
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", term::line(&format!("{error:#}")));
+            eprintln!("error: {}", term::line(&with_remedy(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }
@@ -84,6 +84,12 @@ fn listen() {
         .with_env_filter(EnvFilter::new("switchyard=warn"));
     // Only a second tool in the same process could have set one before.
     let _ = warnings.try_init();
+}
+
+/// Of a stream or bucket that is not there, says who makes it. The client tells it in words only.
+fn with_remedy(error: &str) -> String {
+    let missing = ["stream not found", "no stream found"].iter().any(|words| error.contains(words));
+    format!("{error}{}", if missing { "; `switchyard provision` makes what is missing" } else { "" })
 }
 
 /// Whether the reader of standard output has gone away, as `head` does: then there is nobody to tell.

@@ -18,16 +18,20 @@ use crate::yard::program;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-async fn nats() -> &'static Nats {
+async fn stack() -> &'static Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     let start = async || {
-        let options = StackOptions { executors: vec!["k8s".into()], ..StackOptions::default() };
+        let options = StackOptions { executors: vec!["k8s".into()], jaeger: true, ..StackOptions::default() };
         let stack = Stack::start(&options).await.unwrap();
         let bus = Bus::new(stack.nats().connect("provision").await.unwrap());
         provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap();
         stack
     };
-    STACK.get_or_init(start).await.nats()
+    STACK.get_or_init(start).await
+}
+
+async fn nats() -> &'static Nats {
+    stack().await.nats()
 }
 
 /// A bus that may do everything.
@@ -136,9 +140,32 @@ async fn events_are_published_as_they_are_and_once() {
 }
 
 #[tokio::test]
+async fn publishing_begins_a_trace_that_is_shown_as_a_tree() {
+    let jaeger = stack().await.jaeger().unwrap();
+    let mut publish = command(&["publish", "-", "--json"]).await;
+    let mut child = publish.env("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.otlp_url()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"image: a\n").await.unwrap();
+    let sent = json_lines(&String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap());
+    let trace = sent[0]["trace"].as_str().unwrap();
+    let look = async || {
+        let output = run(&["trace", trace, "--jaeger", &jaeger.query_url()], b"").await;
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    };
+    let shown = crate::yard::until("the trace is in Jaeger", Duration::from_secs(20), look).await;
+    let lines: Vec<_> = shown.lines().collect();
+    assert!(lines[0].starts_with(&format!("trace {trace}: 2 spans of 1 service, ")), "{shown}");
+    assert!(lines[2].starts_with("switchyard publish dev.cdevents.build.queued.0.3.0  "), "{shown}");
+    assert!(lines[3].starts_with("└─ publish ci.default.dev.cdevents.build.queued.0.3.0  switchyard-cli  +"), "{shown}");
+    let unknown = fails(&["trace", TRACE, "--jaeger", &jaeger.query_url()], "").await;
+    assert!(unknown.contains(&format!("has no trace {TRACE}")), "{unknown}");
+    let away = fails(&["trace", TRACE, "--jaeger", "http://127.0.0.1:1"], "").await;
+    assert!(away.starts_with("error: no answer from Jaeger at http://127.0.0.1:1: "), "{away}");
+}
+
+#[tokio::test]
 async fn what_is_malformed_is_refused_and_nothing_is_published() {
     let refused = fails(&["publish", "-", "--tenant", "default"], "image: a\n---\nimage: b\nstep: []\n").await;
-    assert!(refused.starts_with("error: -, number 2: build.step: unknown field"), "{refused}");
+    assert!(refused.starts_with("error: stdin, number 2: build.step: unknown field"), "{refused}");
     assert!(fails(&["publish", "no-such-file"], "").await.starts_with("error: no-such-file: No such file"));
     let code = run(&["publish", "-", "--tenant", "a.b"], b"").await.status.code();
     assert_eq!(code, Some(2), "a tenant that is no token is wrong usage");
@@ -153,6 +180,49 @@ async fn a_tool_without_nats_says_so_and_ends() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(error.starts_with("error: no NATS at nats://127.0.0.1:1: ") && error.lines().count() == 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_that_was_never_provisioned_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = switchyard_dev::Tools::ready(&[switchyard_dev::Tool::NatsServer]).await.unwrap();
+    let bare = Nats::start(&tools, &switchyard_dev::NatsOptions::new(folder.path())).await.unwrap();
+    for (arguments, missing) in [
+        (&["builds"][..], "ledger"),
+        (&["builds", "abc"], "ledger"),
+        (&["builds", "--watch"], "ledger"),
+        (&["dead", "ls"], "dead letter list"),
+        (&["dead", "show", "1"], "dead letter 1"),
+        (&["publish", "--raw", "-"], "publish on ci.default."),
+        (&["publish", "-"], "publish on ci.default."),
+    ] {
+        let credentials = bare.credentials("cli").unwrap();
+        let mut command = command(arguments).await;
+        command.env("NATS_URL", bare.url()).env("NATS_PASSWORD", &credentials.password);
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"image: a\n").await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{arguments:?}: {said}");
+        assert!(
+            said.contains(missing) && said.ends_with("; `switchyard provision` makes what is missing\n"),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_nats_does_not_permit_is_named() {
+    let mut publish = command(&["publish", "-", "--tenant", "other"]).await;
+    let credentials = nats().await.credentials("publisher-default").unwrap();
+    let mut child = publish.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"image: a\n").await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let subject = "ci.other.dev.cdevents.build.queued.0.3.0";
+    assert!(said.contains("NATS does not permit this") && said.contains(subject), "{said}");
+    assert!(said.lines().last().unwrap().starts_with(&format!("error: stdin: publish on {subject}: ")), "{said}");
 }
 
 /// Nothing can be read.

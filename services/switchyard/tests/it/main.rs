@@ -1,5 +1,13 @@
 //! The real binary against real servers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
 mod bad_input;
 mod cancel;
 mod cli;
