@@ -160,6 +160,7 @@ impl Kept {
 impl DeadLetter {
     /// Reads a message of the DEAD stream; `None` where it is no dead letter.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a letter is made out of the message that it was")]
     pub fn of(headers: HeaderMap, payload: Bytes) -> Option<Self> {
         let field = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
         Some(Self {

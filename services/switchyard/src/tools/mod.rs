@@ -7,6 +7,7 @@ pub(crate) mod cancel;
 pub(crate) mod dead;
 mod find;
 pub(crate) mod publish;
+pub(crate) mod screen;
 pub(crate) mod term;
 pub(crate) mod trace;
 

@@ -225,6 +225,14 @@ async fn what_nats_does_not_permit_is_named() {
     assert!(said.lines().last().unwrap().starts_with(&format!("error: stdin: publish on {subject}: ")), "{said}");
 }
 
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = command(&["dead", "ls"]).await.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+}
+
 /// Nothing can be read.
 #[derive(Debug)]
 struct Never;

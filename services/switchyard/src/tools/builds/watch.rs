@@ -14,7 +14,10 @@ use switchyard_events::{BuildKey, Record};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Args, State, View, table};
-use crate::tools::term::{self, Paint, Screen};
+use crate::tools::{
+    screen::Screen,
+    term::{self, Paint},
+};
 
 /// Fast enough to be live, slow enough to be read.
 const REDRAW: Duration = Duration::from_millis(500);

@@ -5,7 +5,7 @@ mod hex;
 use std::process::ExitCode;
 
 use async_nats::HeaderMap;
-use switchyard_bus::{Kept, Published};
+use switchyard_bus::{Bus, Kept, Published};
 
 use super::{
     Session, Told, run,
@@ -57,40 +57,46 @@ struct Letters {
 
 pub(crate) fn dead(args: &Args) -> ExitCode {
     match &args.action {
-        Action::Ls(Told { args, nats }) => run(nats, async |session: &Session<'_>| {
-            let letters = session.bus().await?.dead_letters().await?;
-            term::say(&if args.json { letters.iter().map(json).collect() } else { list(&letters, Paint::stdout()) })
-        }),
-        Action::Show(Told { args, nats }) => run(nats, async |session: &Session<'_>| {
-            let kept = session.bus().await?.dead_letter(args.sequence).await?;
-            if !args.raw {
-                term::say(&head(&kept))?;
-            }
-            term::write(&if args.raw { kept.letter.payload.to_vec() } else { body(&kept.letter.payload) })
-        }),
-        Action::Replay(Told { args, nats }) => run(nats, async |session: &Session<'_>| {
-            for &sequence in &args.sequences {
-                let (kept, published) = session.bus().await?.replay(sequence).await?;
-                let how = match published {
-                    Published::New => "published again on",
-                    Published::Already => "had just been published again before on",
-                };
-                term::say(&format!("dead letter {sequence} {how} {}\n", term::line(&kept.letter.subject)))?;
-            }
-            Ok(())
-        }),
-        Action::Drop(Told { args, nats }) => run(nats, async |session: &Session<'_>| {
-            for &sequence in &args.sequences {
-                let kept = session.bus().await?.drop_dead(sequence).await?;
-                let (from, bytes) = (origin(&kept), kept.size);
-                term::say(&format!(
-                    "dead letter {sequence} dropped: {bytes} bytes from {from}: {}\n",
-                    term::line(&kept.letter.reason)
-                ))?;
-            }
-            Ok(())
-        }),
+        Action::Ls(Told { args, nats }) => run(nats, async |session: &Session<'_>| ls(session.bus().await?, args).await),
+        Action::Show(Told { args, nats }) => run(nats, async |session: &Session<'_>| show(session.bus().await?, args).await),
+        Action::Replay(Told { args, nats }) => run(nats, async |session: &Session<'_>| replay(session.bus().await?, args).await),
+        Action::Drop(Told { args, nats }) => run(nats, async |session: &Session<'_>| forget(session.bus().await?, args).await),
     }
+}
+
+async fn ls(bus: &Bus, args: &Ls) -> anyhow::Result<()> {
+    let letters = bus.dead_letters().await?;
+    term::say(&if args.json { letters.iter().map(json).collect() } else { list(&letters, Paint::stdout()) })
+}
+
+async fn show(bus: &Bus, args: &Show) -> anyhow::Result<()> {
+    let kept = bus.dead_letter(args.sequence).await?;
+    if args.raw {
+        return term::write(&kept.letter.payload);
+    }
+    term::say(&head(&kept))?;
+    term::write(&body(&kept.letter.payload))
+}
+
+async fn replay(bus: &Bus, args: &Letters) -> anyhow::Result<()> {
+    for &sequence in &args.sequences {
+        let (kept, published) = bus.replay(sequence).await?;
+        let how = match published {
+            Published::New => "published again on",
+            Published::Already => "had just been published again before on",
+        };
+        term::say(&format!("dead letter {sequence} {how} {}\n", term::line(&kept.letter.subject)))?;
+    }
+    Ok(())
+}
+
+async fn forget(bus: &Bus, args: &Letters) -> anyhow::Result<()> {
+    for &sequence in &args.sequences {
+        let kept = bus.drop_dead(sequence).await?;
+        let (from, bytes, reason) = (origin(&kept), kept.size, term::line(&kept.letter.reason));
+        term::say(&format!("dead letter {sequence} dropped: {bytes} bytes from {from}: {reason}\n"))?;
+    }
+    Ok(())
 }
 
 /// `CI/7 by router`.
