@@ -69,6 +69,14 @@ pub struct Request {
     pub trace: String,
 }
 
+impl Request {
+    /// Who owns the subject: the subject's own source, else the event's (CDEvents, "subject").
+    #[must_use]
+    pub fn subject_source(&self) -> &str {
+        self.subject_source.as_deref().unwrap_or(&self.source)
+    }
+}
+
 /// Who cancelled a build, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {

@@ -66,7 +66,7 @@ pub fn finished(record: &Record, build: &BuildKey, n: u32) -> Result<Option<Outg
     let family = Family::of(request);
     let event_type = family.event_type("finished");
     let id = attempt_event_id(&request.source, &request.id, &event_type, build, n);
-    let (subject_id, subject_source) = (&request.subject, Some(request.source.as_str()));
+    let (subject_id, subject_source) = (&request.subject, Some(request.subject_source()));
     let about = About { event_type: &event_type, id, at: decided.at, subject_id, subject_source, request };
     let subject = yard(&event_type, &[build.as_str(), &n.to_string()]);
     Ok(Some(Outgoing { subject, event: about.event(Some(&family.finished(record, build, &data)), &data)?, once: true }))

@@ -68,7 +68,7 @@ impl BuildStarted {
             id,
             at: self.at,
             subject_id: &request.subject,
-            subject_source: Some(&request.source),
+            subject_source: Some(request.subject_source()),
             request,
         };
         let subject = yard(&event_type, &[self.build.as_str(), &self.attempt.to_string()]);

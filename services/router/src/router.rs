@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Settle, StoredError, Unreadable, Window};
@@ -54,20 +53,9 @@ impl From<&RouteError> for Settle {
 }
 
 impl Router {
-    /// A router that reads its fleet from a file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is wrong.
-    pub fn new(bus: Bus, args: &Args) -> anyhow::Result<Self> {
-        let path = args.config.display();
-        let text = std::fs::read_to_string(&args.config).with_context(|| format!("fleet file {path}"))?;
-        let fleet = Fleet::parse(&text).with_context(|| format!("fleet file {path}"))?;
-        Ok(Self { bus, fleet: Arc::new(fleet) })
-    }
-
-    /// A router over a fleet that is read already.
+    /// A router over a fleet.
     #[must_use]
-    pub fn over(bus: Bus, fleet: Fleet) -> Self {
+    pub fn new(bus: Bus, fleet: Fleet) -> Self {
         Self { bus, fleet: Arc::new(fleet) }
     }
 

@@ -53,9 +53,9 @@ struct Service<A: clap::Args> {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Router(Service { args, settings }) => services::router(&settings, args),
-        Command::Launcher(Service { args, settings }) => services::launcher(&settings, args),
-        Command::Reaper(Service { args, settings }) => services::reaper(&settings, args),
+        Command::Router(Service { args, settings }) => services::router(&settings, &args),
+        Command::Launcher(Service { args, settings }) => services::launcher(&settings, &args),
+        Command::Reaper(Service { args, settings }) => services::reaper(&settings, &args),
         Command::Provision(Service { args, settings }) => provision::run(&settings, args),
         Command::Up(args) => up::run(&args),
         Command::Publish(told) => tools::publish::publish(&told),

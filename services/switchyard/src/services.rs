@@ -1,4 +1,6 @@
 //! The subcommands that are services: each starts one, over the connection that the runtime gives it.
+//!
+//! What stands in files is read first: a wrong file is told at once, also where NATS cannot be reached.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use switchyard_bus::Bus;
 use switchyard_executor::Kubernetes;
-use switchyard_fleet::{Executor, Fleet};
+use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::Launcher;
 use switchyard_reaper::Reaper;
 use switchyard_router::Router;
-use switchyard_runtime::{Settings, run};
+use switchyard_runtime::{Context, Settings, run};
 
 /// Settings of a launcher.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,26 +32,48 @@ pub(crate) struct LauncherArgs {
     at_once: u16,
 }
 
-pub(crate) fn router(settings: &Settings, args: switchyard_router::Args) -> ExitCode {
-    run("router", settings, |service| async move { Router::new(Bus::new(service.nats.clone()), &args)?.run(service).await })
+pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> ExitCode {
+    let fleet = match fleet(&args.config) {
+        Ok(fleet) => fleet,
+        Err(error) => return failed(&error),
+    };
+    run("router", settings, |service| async move { Router::new(Bus::new(service.nats.clone()), fleet).run(service).await })
 }
 
-pub(crate) fn launcher(settings: &Settings, args: LauncherArgs) -> ExitCode {
-    run("launcher", settings, |service| async move {
-        let fleet = fleet(&args.config)?;
-        let kubernetes = connect(named(&fleet, &args.executor)?).await?;
-        let launcher = Launcher::new(Bus::new(service.nats.clone()), kubernetes, Arc::new(fleet));
-        launcher.run(service, usize::from(args.at_once)).await
+pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
+    let at_once = usize::from(args.at_once);
+    on_executor("launcher", settings, &args.config, &args.executor, async move |service, fleet, kubernetes| {
+        Launcher::new(Bus::new(service.nats.clone()), kubernetes, Arc::new(fleet)).run(service, at_once).await
     })
 }
 
-pub(crate) fn reaper(settings: &Settings, args: switchyard_reaper::Args) -> ExitCode {
-    run("reaper", settings, |service| async move {
-        let fleet = fleet(&args.config)?;
-        let kubernetes = connect(named(&fleet, &args.executor)?).await?;
-        let sweep = Duration::from_secs(args.sweep_seconds);
+pub(crate) fn reaper(settings: &Settings, args: &switchyard_reaper::Args) -> ExitCode {
+    let sweep = Duration::from_secs(args.sweep_seconds);
+    on_executor("reaper", settings, &args.config, &args.executor, async move |service, _, kubernetes| {
         Reaper::new(Bus::new(service.nats.clone()), kubernetes).run(service, sweep).await
     })
+}
+
+/// Runs a service that works on one executor's cluster.
+fn on_executor<F, W>(name: &'static str, settings: &Settings, config: &Path, executor: &str, work: W) -> ExitCode
+where
+    W: FnOnce(Context, Fleet, Kubernetes) -> F + Send + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send,
+{
+    let found = fleet(config).and_then(|fleet| Ok((named(&fleet, executor)?.clone(), fleet)));
+    let (executor, fleet) = match found {
+        Ok(found) => found,
+        Err(error) => return failed(&error),
+    };
+    run(name, settings, |service| async move {
+        let kubernetes = Kubernetes::connect(&executor).await?;
+        work(service, fleet, kubernetes).await
+    })
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Reads a fleet file.
@@ -58,14 +82,15 @@ pub(crate) fn reaper(settings: &Settings, args: switchyard_reaper::Args) -> Exit
 /// When it cannot be read or is wrong, naming the file.
 pub(crate) fn fleet(path: &Path) -> anyhow::Result<Fleet> {
     let text = std::fs::read_to_string(path).with_context(|| format!("fleet file {}", path.display()))?;
-    Fleet::parse(&text).with_context(|| format!("fleet file {}", path.display()))
+    Fleet::parse(&text).with_context(|| path.display().to_string())
 }
 
 fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {
     let known = || fleet.executors().iter().map(|executor| executor.name.as_str()).collect::<Vec<_>>().join(", ");
-    fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))
-}
-
-async fn connect(executor: &Executor) -> anyhow::Result<Kubernetes> {
-    Kubernetes::connect(executor).await.with_context(|| format!("executor {}", executor.name))
+    let executor =
+        fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))?;
+    match executor.plugin {
+        Plugin::Kubernetes => Ok(executor),
+        Plugin::Process => bail!("executor {name}: plugin process does not run builds yet; use kubernetes"),
+    }
 }
