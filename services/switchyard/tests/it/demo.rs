@@ -36,7 +36,14 @@ async fn the_demo_runs_real_kata_pods_and_each_build_ends_as_it_should() {
     }
     let status = tokio::time::timeout(Duration::from_mins(3), up.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{said}");
-    for sample in ["1-jenkins-succeeds", "2-tekton-fails", "3-screwdriver-rhel6", "4-screwdriver-overruns", "5-screwdriver-unroutable", "6-jenkins-malformed"] {
+    for sample in [
+        "1-jenkins-succeeds",
+        "2-tekton-fails",
+        "3-screwdriver-rhel6",
+        "4-screwdriver-overruns",
+        "5-screwdriver-unroutable",
+        "6-jenkins-malformed",
+    ] {
         assert!(said.lines().any(|line| line.starts_with(sample) && line.contains(" yes ")), "{sample}:\n{said}");
     }
     assert!(said.contains("pods left: 0"), "{said}");

@@ -62,7 +62,8 @@ async fn a_broker_that_is_killed_loses_and_doubles_nothing() {
 async fn an_api_server_that_is_killed_loses_and_doubles_nothing() {
     let yard = Yard::start(false, 1).await;
     let mut builds = publish(&yard, 0, 100).await;
-    let running = yard.record(&builds[0], "the first build runs", |record| record.latest().is_some_and(|attempt| attempt.bound.is_some()));
+    let running =
+        yard.record(&builds[0], "the first build runs", |record| record.latest().is_some_and(|attempt| attempt.bound.is_some()));
     running.await;
     let api = yard.stack.control_plane().unwrap().apiserver();
     api.kill().await;

@@ -27,7 +27,9 @@ async fn a_reaped_build_is_one_trace_through_every_service() {
         ("switchyard-reaper", "publish yard.dev.cdevents.build.finished.0.3.0"),
         ("switchyard-reaper", "RUN traced"),
     ];
-    let spans = spans(&yard, &trace_id, |spans| wanted.iter().all(|(service, name)| spans.iter().any(|span| is(span, service, name)))).await;
+    let spans =
+        spans(&yard, &trace_id, |spans| wanted.iter().all(|(service, name)| spans.iter().any(|span| is(span, service, name))))
+            .await;
     let run = spans.iter().find(|span| span["operationName"] == "RUN traced").unwrap();
     assert_eq!(tag(run, "cicd.pipeline.result"), Some("timeout"));
     yard.stop().await;
@@ -49,7 +51,10 @@ async fn a_redelivery_is_a_span_with_a_link() {
 
 fn redelivered(span: &Value) -> bool {
     let links = span["references"].as_array().is_some_and(|all| all.iter().any(|one| one["refType"] == "FOLLOWS_FROM"));
-    links && span["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag["key"] == "nats.jetstream.delivery_count" && tag["value"].as_i64() > Some(1)))
+    links
+        && span["tags"].as_array().is_some_and(|tags| {
+            tags.iter().any(|tag| tag["key"] == "nats.jetstream.delivery_count" && tag["value"].as_i64() > Some(1))
+        })
 }
 
 fn is(span: &Value, service: &str, name: &str) -> bool {

@@ -47,12 +47,14 @@ pub(crate) struct Ran {
 impl Yard {
     pub(crate) async fn start(jaeger: bool, replicas: usize) -> Self {
         let executors = vec!["k8s".to_owned(), "k8s-vm".to_owned()];
-        let options =
-            StackOptions { executors: executors.clone(), tenants: vec!["acme".into()], jaeger, control_plane: true };
+        let options = StackOptions { executors: executors.clone(), tenants: vec!["acme".into()], jaeger, control_plane: true };
         let stack = Stack::start(&options).await.unwrap();
         let fleet = stack.folder().join("fleet.yaml");
         std::fs::write(&fleet, FLEET).unwrap();
-        let environment = vec![("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "200".to_owned()), ("SWITCHYARD_SWEEP_SECONDS".to_owned(), "5".to_owned())];
+        let environment = vec![
+            ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "200".to_owned()),
+            ("SWITCHYARD_SWEEP_SECONDS".to_owned(), "5".to_owned()),
+        ];
         let options = ServicesOptions { program: program(), fleet, executors, replicas, environment };
         let services = Services::start(&stack, &options).await.unwrap();
         let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
