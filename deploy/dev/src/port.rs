@@ -1,6 +1,8 @@
 //! Free ports of 127.0.0.1.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -11,11 +13,14 @@ use crate::StartError;
 const FROM: u16 = 20_000;
 const TO: u16 = 32_000;
 
-/// Finds a port that nobody listens on. Random, so that two stacks that start at the same moment hardly meet.
+/// Finds a port that nobody listens on. Random, so that two processes that start stacks at the same moment hardly meet; within
+/// a process no port is given twice.
 pub(crate) fn free() -> Result<u16, StartError> {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     (0..1000)
         .map(|_| random())
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok() && given.insert(*port))
         .ok_or(StartError::NoPort { from: FROM, to: TO })
 }
 
