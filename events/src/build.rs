@@ -181,7 +181,7 @@ fn check_size(field: &str, size: &str) -> Result<(), InvalidBuild> {
     }
 }
 
-fn broken(path: impl Into<String>, rule: impl ToString) -> InvalidBuild {
+fn broken(path: impl Into<String>, rule: impl std::fmt::Display) -> InvalidBuild {
     InvalidBuild { path: path.into(), rule: rule.to_string() }
 }
 

@@ -55,6 +55,12 @@ impl Reason {
         }
     }
 
+    /// Whether a time limit ended it: one of ours, or the node's own deadline.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_) | Self::DeadlineExceeded)
+    }
+
     /// Whether the infrastructure is to blame, so that trying again may help.
     #[must_use]
     pub const fn is_infrastructure(&self) -> bool {

@@ -74,12 +74,11 @@ pub fn finished(record: &Record, build: &BuildKey, n: u32) -> Result<Option<Outg
 
 /// A time-out says so in its first word, as CDEvents has no outcome for it.
 fn errors(decided: &Decided) -> Option<String> {
-    let message = decided.message.as_deref();
-    match &decided.reason {
-        Reason::TimedOut(clock) => Some(format!("timeout: {}", message.map_or_else(|| format!("{clock} limit"), str::to_owned))),
-        Reason::DeadlineExceeded => Some(format!("timeout: {}", message.unwrap_or("the node's deadline"))),
-        reason => message.map(str::to_owned).or_else(|| (decided.outcome != Outcome::Success).then(|| reason.to_string())),
+    let said = decided.message.clone().unwrap_or_else(|| decided.reason.to_string());
+    if decided.reason.is_timeout() {
+        return Some(format!("timeout: {said}"));
     }
+    decided.message.clone().or_else(|| (decided.outcome != Outcome::Success).then_some(said))
 }
 
 /// Which events answer a request.

@@ -87,7 +87,7 @@ impl Bus {
                     warn!(durable = durable.name, "reading ended; beginning again");
                 }
                 Err(error) => {
-                    warn!(stream = durable.stream, durable = durable.name, %error, "waiting for the consumer; `switchyard provision` makes it")
+                    warn!(stream = durable.stream, durable = durable.name, %error, "waiting for the consumer; `switchyard provision` makes it");
                 }
             }
             let pause = backoff.next_backoff().unwrap_or(PROGRESS);

@@ -65,7 +65,7 @@ impl Bus {
         let Encoded { headers: pairs, payload } = encode(&event).map_err(|violation| failed(violation.to_string()))?;
         let mut headers = headers(&pairs).ok_or_else(|| failed("an attribute cannot be written as a header".into()))?;
         trace::inject(context, &mut headers);
-        let id = message_id(&event.source().to_string(), event.id(), event.ty());
+        let id = message_id(event.source(), event.id(), event.ty());
         headers.insert(header::NATS_MESSAGE_ID, id.as_str());
         let mut message = PublishMessage::build().headers(headers).payload(payload);
         if once {

@@ -12,7 +12,7 @@ use opentelemetry::{
     propagation::{Extractor, Injector},
     trace::{FutureExt as _, Link, Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use switchyard_events::{BuildKey, Decided, Outcome, Reason, Record, starting_trace};
+use switchyard_events::{BuildKey, Decided, Outcome, Record, starting_trace};
 
 use crate::{Bus, Delivery, Durable};
 
@@ -152,12 +152,12 @@ pub fn run_span(record: &Record, build: &BuildKey, n: u32) {
 
 /// The result in the words of OpenTelemetry's CI/CD conventions.
 fn result(decided: &Decided) -> &'static str {
-    match (&decided.reason, decided.outcome) {
-        (Reason::TimedOut(_) | Reason::DeadlineExceeded, _) => "timeout",
-        (_, Outcome::Success) => "success",
-        (_, Outcome::Failure) => "failure",
-        (_, Outcome::Cancel) => "cancellation",
-        (_, Outcome::Error) => "error",
+    match decided.outcome {
+        _ if decided.reason.is_timeout() => "timeout",
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Cancel => "cancellation",
+        Outcome::Error => "error",
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, 
         KeyValue::new("messaging.destination.template", destination(subject)),
         KeyValue::new("messaging.message.id", event.id().to_owned()),
         KeyValue::new("cloudevents.event_id", event.id().to_owned()),
-        KeyValue::new("cloudevents.event_source", event.source().to_string()),
+        KeyValue::new("cloudevents.event_source", event.source().clone()),
         KeyValue::new("cloudevents.event_type", event.ty().to_owned()),
     ];
     if let Some(subject) = event.subject() {

@@ -1,4 +1,5 @@
 //! `switchyard up`: everything on one machine, each service a process of its own, gone when this one goes.
+#![expect(clippy::print_stdout, reason = "it tells a person what it does")]
 
 mod demo;
 mod place;

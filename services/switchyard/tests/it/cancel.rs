@@ -47,7 +47,7 @@ async fn a_cancelled_build_stops_and_has_one_result() {
     yard.record(&marker, "the last cancellation is handled", Record::is_closed).await;
 
     let builds = [unseen, running, quick, marker];
-    for (build, record) in yard.audit(&builds, std::time::Duration::from_secs(60)).await {
+    for (build, record) in yard.audit(&builds, std::time::Duration::from_mins(1)).await {
         let right = if build == builds[2] { (Outcome::Success, Reason::Succeeded) } else { cancelled.clone() };
         assert_eq!(ended(&record), right, "{build}");
     }

@@ -8,7 +8,7 @@ use switchyard_events::{BuildKey, Outcome};
 use crate::yard::{Yard, until};
 
 const BUILDS: usize = 200;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn publish(yard: &Yard, from: usize, to: usize) -> Vec<BuildKey> {
     let mut builds = Vec::new();

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchyard_events::Outcome;
+use switchyard_events::{BuildKey, Outcome};
+use tokio::process::Command;
 
-use crate::yard::{Yard, until};
+use crate::yard::{Yard, program, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reaped_build_is_one_trace_through_every_service() {
     let yard = Yard::start(true, 1).await;
-    let build = json!({"image": "a", "timeout": "2s", "annotations": {"dev.switchyard/behave": "hang"}});
-    let build = yard.publish("traced", build).await;
-    // While its API server is away a launcher cannot go on, so the message is delivered again.
+    let build = publish(
+        &yard,
+        &json!({"image": "a", "timeout": "2s", "pipeline": "traced", "annotations": {"dev.switchyard/behave": "hang"}}),
+    )
+    .await;
     let record = yard.record(&build, "it ends", switchyard_events::Record::is_closed).await;
     assert_eq!(record.latest().unwrap().decided.as_ref().unwrap().outcome, Outcome::Error);
     let trace_id = record.request.trace.split('-').nth(1).unwrap().to_owned();
     let wanted = [
+        ("switchyard-cli", "publish ci.default.dev.cdevents.build.queued.0.3.0"),
         ("switchyard-router", "wait CI router"),
         ("switchyard-router", "process ci.default.dev.cdevents.build.queued.0.3.0"),
         ("switchyard-router", "publish yard.dev.cdeventsx.switchyard-build.routed.0.1.0"),
@@ -43,10 +47,25 @@ async fn a_redelivery_is_a_span_with_a_link() {
     let build = yard.publish("again", json!({"image": "a", "annotations": {"dev.switchyard/run-for": "500ms"}})).await;
     let record = yard.record(&build, "it is routed", |record| !record.attempts.is_empty()).await;
     let trace_id = record.request.trace.split('-').nth(1).unwrap().to_owned();
-    spans(&yard, &trace_id, |spans| spans.iter().any(|span| redelivered(span))).await;
+    spans(&yard, &trace_id, |spans| spans.iter().any(redelivered)).await;
     api.restart().await.unwrap();
     yard.record(&build, "it ends nevertheless", switchyard_events::Record::is_closed).await;
     yard.stop().await;
+}
+
+/// Publishes a build file with `switchyard publish`, under the publisher's own user.
+async fn publish(yard: &Yard, build: &Value) -> BuildKey {
+    let file = yard.stack.folder().join("build.json");
+    std::fs::write(&file, build.to_string()).unwrap();
+    let credentials = yard.stack.nats().credentials("publisher-default").unwrap();
+    let mut publish = Command::new(program());
+    publish.args(["publish", "--json"]).arg(file).env("NATS_URL", yard.stack.nats().url());
+    publish.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
+    publish.env("OTEL_EXPORTER_OTLP_ENDPOINT", yard.stack.jaeger().unwrap().otlp_url());
+    let output = publish.output().await.unwrap();
+    let said: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    said["build"].as_str().unwrap().parse().unwrap()
 }
 
 fn redelivered(span: &Value) -> bool {
@@ -68,7 +87,7 @@ fn tag<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
 /// The spans of a trace, each with its service's name, once they satisfy a condition.
 async fn spans(yard: &Yard, trace_id: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let url = format!("{}/api/traces/{trace_id}", yard.stack.jaeger().unwrap().query_url());
-    until("the trace is whole", Duration::from_secs(60), async || {
+    until("the trace is whole", Duration::from_mins(1), async || {
         let body = reqwest::get(&url).await.ok()?.text().await.ok()?;
         let body: Value = serde_json::from_str(&body).ok()?;
         let trace = body["data"].as_array()?.first()?;

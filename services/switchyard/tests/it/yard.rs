@@ -68,14 +68,14 @@ impl Yard {
         let event = CdEvent::new("dev.cdevents.build.queued.0.3.0", id, "/ci/test", Timestamp::now(), id);
         let event = event.custom_data(&serde_json::json!({"build": build})).unwrap().to_cloudevent().unwrap();
         let outgoing = Outgoing { subject: ci("default", "dev.cdevents.build.queued.0.3.0"), event, once: false };
-        until("the event is stored", Duration::from_secs(60), async || self.bus.publish(outgoing.clone()).await.ok()).await;
+        until("the event is stored", Duration::from_mins(1), async || self.bus.publish(outgoing.clone()).await.ok()).await;
         BuildKey::of("/ci/test", id, id)
     }
 
     /// The record of a build, once it satisfies a condition.
     pub(crate) async fn record(&self, build: &BuildKey, what: &str, is: impl Fn(&Record) -> bool) -> Record {
         use switchyard_bus::Ledger as _;
-        until(what, Duration::from_secs(60), async || {
+        until(what, Duration::from_mins(1), async || {
             self.bus.read(build).await.ok().flatten().map(|(record, _)| record).filter(|record| is(record))
         })
         .await
