@@ -18,10 +18,11 @@ const UNBOUND: TimeLimit = TimeLimit::seconds(5);
 pub fn see(record: Option<&Record>, pod: &Observed, now: Timestamp) -> Vec<Act> {
     // Without a record its launcher is still at work, or will be again.
     let Some((record, attempt)) = record.and_then(|record| Some((record, record.attempt(pod.attempt)?))) else {
-        return unbound(true, pod, now);
+        return vec![Act::LookAgain(after(now, UNBOUND))];
     };
     if !attempt.is_bound_to(&pod.uid) {
-        return unbound(attempt.standing() == Standing::Open && record.cancelled.is_none(), pod, now);
+        let may_still_be_bound = attempt.standing() == Standing::Open && record.cancelled.is_none();
+        return unbound(may_still_be_bound, pod, now);
     }
     let ended = pod.dead || pod.forced;
     match attempt.standing() {

@@ -1,0 +1,149 @@
+//! What the world holds: the ledger, the event log, who has still to be told what, the clocks, the clusters.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use switchyard_bus::Published;
+use switchyard_events::{BuildKey, BuildRequeued, CdEvent, Clock, ClockKind, Outgoing, Record, custom_data};
+
+use crate::{cluster::Cluster, laws};
+
+pub(crate) const EXECUTORS: [&str; 2] = ["a", "b"];
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) records: BTreeMap<BuildKey, (Record, u64)>,
+    pub(crate) revision: u64,
+    pub(crate) log: Vec<Outgoing>,
+    /// Where in the log the events are of which there may be only one.
+    pub(crate) once: HashMap<String, usize>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) delivered: u32,
+    pub(crate) timers: Vec<(Clock, Timestamp)>,
+    pub(crate) clusters: [Cluster; 2],
+    pub(crate) cancelled: Vec<BuildKey>,
+    /// Whether a clock was lost: then only the sweep keeps the promise.
+    pub(crate) forgetful: bool,
+    /// The first law that an effect has broken.
+    pub(crate) broken: Option<String>,
+}
+
+/// A message that its consumer has not acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) id: u32,
+    pub(crate) to: Consumer,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consumer {
+    Router,
+    Launcher(usize),
+    Reaper(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Event { build: BuildKey, attempt: u32, at: usize },
+    Cancel { build: BuildKey, at: usize },
+    Fire(Clock),
+}
+
+impl State {
+    pub(crate) fn breaks(&mut self, law: impl FnOnce() -> String) {
+        self.broken.get_or_insert_with(law);
+    }
+
+    pub(crate) fn record(&self, build: &BuildKey) -> Option<&Record> {
+        self.records.get(build).map(|(record, _)| record)
+    }
+
+    pub(crate) fn write(&mut self, build: &BuildKey, record: &Record) {
+        if let Some(wrong) = laws::written(self, build, record) {
+            self.breaks(|| wrong);
+        }
+        self.revision += 1;
+        self.records.insert(build.clone(), (record.clone(), self.revision));
+    }
+
+    pub(crate) fn publish(&mut self, outgoing: Outgoing) -> Published {
+        if let Some(wrong) = laws::published(self, &outgoing) {
+            self.breaks(|| wrong);
+        }
+        if outgoing.once && self.once.contains_key(&outgoing.subject) {
+            return Published::Already;
+        }
+        let at = self.log.len();
+        if outgoing.once {
+            self.once.insert(outgoing.subject.clone(), at);
+        }
+        let event = CdEvent::from_cloudevent(&outgoing.event).unwrap();
+        let predicate = event.context.ty.split('.').nth(3).unwrap().to_owned();
+        let (build, attempt) = about(&event);
+        let executor = || usize::from(event.custom_data.as_ref().unwrap().get().contains(r#""executor":"b""#));
+        self.log.push(outgoing);
+        let what = What::Event { build: build.clone(), attempt, at };
+        match predicate.as_str() {
+            "routed" => {
+                self.send(Consumer::Launcher(executor()), what.clone());
+                self.send(Consumer::Reaper(executor()), what);
+            }
+            "launched" => self.send(Consumer::Reaper(executor()), what),
+            // Every reaper takes its share of these.
+            "started" | "finished" | "refused" => self.send(Consumer::Reaper(at % 2), what),
+            "requeued" => self.send(Consumer::Router, what),
+            "cancelrequested" => {
+                for executor in 0..EXECUTORS.len() {
+                    self.send(Consumer::Reaper(executor), What::Cancel { build: build.clone(), at });
+                }
+            }
+            other => panic!("nobody reads {other}"),
+        }
+        Published::New
+    }
+
+    pub(crate) fn send(&mut self, to: Consumer, what: What) {
+        self.delivered += 1;
+        self.messages.push(Message { id: self.delivered, to, what });
+    }
+
+    pub(crate) fn arm(&mut self, clock: &Clock, at: Timestamp) {
+        self.timers.retain(|(other, _)| other != clock);
+        self.timers.push((clock.clone(), at));
+    }
+
+    /// A clock fires, whatever the time is.
+    pub(crate) fn fire(&mut self, at: usize) {
+        let (clock, _) = self.timers.remove(at);
+        let executor = EXECUTORS.iter().position(|name| *name == clock.executor).unwrap();
+        self.send(Consumer::Reaper(executor), What::Fire(clock));
+    }
+
+    pub(crate) fn fire_due(&mut self, now: Timestamp) {
+        while let Some(at) = self.timers.iter().position(|(_, due)| *due <= now) {
+            self.fire(at);
+        }
+    }
+
+    /// Whether somebody will be told of that attempt without looking for it.
+    pub(crate) fn is_remembered(&self, build: &BuildKey, n: u32, clock: Option<ClockKind>) -> bool {
+        let fits = |found: &Clock| &found.build == build && found.attempt == n && clock.is_none_or(|kind| found.kind == kind);
+        self.timers.iter().any(|(found, _)| fits(found))
+            || self.messages.iter().any(|message| match &message.what {
+                What::Event { build: found, attempt, .. } => found == build && *attempt == n,
+                What::Cancel { build: found, .. } => found == build && clock.is_none(),
+                What::Fire(found) => fits(found),
+            })
+    }
+
+    pub(crate) fn requeued(&self, at: usize) -> BuildRequeued {
+        custom_data(&CdEvent::from_cloudevent(&self.log[at].event).unwrap()).unwrap()
+    }
+}
+
+/// The attempt that an event of ours is about.
+pub(crate) fn about(event: &CdEvent) -> (BuildKey, u32) {
+    let data: serde_json::Value = custom_data(event).unwrap();
+    (data["build"].as_str().unwrap().parse().unwrap(), data["attempt"].as_u64().map_or(0, |n| n.try_into().unwrap()))
+}
