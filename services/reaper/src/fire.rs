@@ -125,12 +125,11 @@ fn bury(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
     let lingers_until = lingers_until(attempt, now);
     match look {
         Look::Absent => Vec::new(),
-        Look::Unreachable => vec![again, Act::Delete],
         Look::Present(pod) if (pod.dead || pod.forced) && is_early(lingers_until, now) => {
             vec![Act::Arm(ClockKind::Teardown, after(lingers_until, attempt.limits().teardown))]
         }
         Look::Present(pod) if pod.dead || pod.forced => vec![again, Act::Delete, Act::Release],
-        Look::Present(_) => vec![again, Act::Delete],
+        Look::Present(_) | Look::Unreachable => vec![again, Act::Delete],
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Cluster {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name")]
 pub(crate) struct Pod {
     pub(crate) build: BuildKey,
     pub(crate) attempt: u32,

@@ -17,6 +17,8 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (any(), prop_oneof![1..4u8, Just(u8::MAX)]).prop_map(|(which, effects)| Step::Go { which, effects }),
         8 => (executor(), any()).prop_map(|(cluster, which)| Step::Watch { cluster, which }),
         8 => (executor(), any(), any()).prop_map(|(cluster, which, how)| Step::Work { cluster, which, how }),
+        5 => Just(Step::Turn),
+        4 => Just(Step::Next),
         3 => (0..100u8).prop_map(|seconds| Step::Wait { seconds }),
         2 => any().prop_map(Step::Early),
         2 => any().prop_map(Step::Crash),
@@ -61,7 +63,7 @@ fn histories(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(histories(1500))]
+    #![proptest_config(histories(800))]
 
     #[test]
     fn one_build_ends_once_and_leaves_nothing_whatever_happens(steps in prop::collection::vec(step(), 0..120), endless: bool) {

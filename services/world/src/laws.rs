@@ -7,7 +7,7 @@ use crate::state::{State, about};
 
 /// What a write to the ledger breaks: nothing that is written ever changes, and what is closed has been published.
 pub(crate) fn written(state: &State, build: &BuildKey, new: &Record) -> Option<String> {
-    let Some(old) = state.record(build) else { return None };
+    let old = state.record(build)?;
     if old.cancelled.is_some() && (old.cancelled != new.cancelled || new.attempts.len() > old.attempts.len()) {
         return Some(format!("a cancelled build goes on: {new:?}"));
     }

@@ -67,6 +67,10 @@ pub(crate) enum Step {
     Away { cluster: u8, how: Away },
     /// Admission refuses every pod from now on, or no longer.
     Reject(u8),
+    /// Every message is delivered, and every handler and watch goes on as far as it can.
+    Turn,
+    /// Time passes until the next clock or look.
+    Next,
     /// Time passes.
     Wait { seconds: u8 },
     /// A clock fires although it is not due.
@@ -139,7 +143,7 @@ impl World {
             Step::Deliver { which, acknowledged } => {
                 let message = pick(&self.state().messages, which).cloned();
                 if let Some(message) = message {
-                    self.deliver(message, acknowledged);
+                    self.deliver(&message, acknowledged);
                 }
             }
             Step::Go { which, effects } => self.go(usize::from(which), usize::from(effects)),
@@ -151,9 +155,14 @@ impl World {
             Step::Route { build, to } => self.route(usize::from(build), 1, usize::from(to) % 2),
             Step::Refuse(build) => self.refuse(usize::from(build)),
             Step::Cancel(build) => self.cancel(usize::from(build)),
-            Step::Work { .. } | Step::Delete { .. } | Step::Away { .. } | Step::Reject(_) | Step::Early(_) | Step::Lose(_) => {
-                self.meddle(step);
+            Step::Early(which) => self.early(usize::from(which), false),
+            Step::Lose(which) => self.early(usize::from(which), true),
+            Step::Turn => self.turn(),
+            Step::Next => {
+                let next = self.next_moment();
+                self.wait(next.unwrap_or_else(now));
             }
+            Step::Work { .. } | Step::Delete { .. } | Step::Away { .. } | Step::Reject(_) => self.meddle(step),
         }
         laws::broken(&self.state())
     }
@@ -181,16 +190,18 @@ impl World {
                 let cluster = &mut state.clusters[usize::from(cluster) % 2];
                 cluster.rejects = !cluster.rejects;
             }
-            Step::Early(which) if !state.timers.is_empty() => {
-                let at = usize::from(which) % state.timers.len();
-                state.fire(at);
-            }
-            Step::Lose(which) if !state.timers.is_empty() => {
-                let at = usize::from(which) % state.timers.len();
-                state.timers.remove(at);
-                state.forgetful = true;
-            }
-            _ => {}
+            other => panic!("{other:?} is not done by others"),
+        }
+    }
+
+    fn early(&self, which: usize, lost: bool) {
+        let mut state = self.state();
+        let Some(at) = which.checked_rem(state.timers.len()) else { return };
+        if lost {
+            state.timers.remove(at);
+            state.forgetful = true;
+        } else {
+            state.fire(at);
         }
     }
 
@@ -198,7 +209,7 @@ impl World {
         self.flights.push(Flight { handler: Box::pin(handler), of });
     }
 
-    fn deliver(&mut self, message: Message, acknowledged: bool) {
+    fn deliver(&mut self, message: &Message, acknowledged: bool) {
         let of = Of::Message { message: message.clone(), acknowledged };
         match (message.to, &message.what) {
             (Consumer::Router, What::Event { at, .. }) => {
@@ -294,11 +305,10 @@ impl World {
             (Of::Message { message, acknowledged: true }, Done::Handled(_)) => {
                 state.messages.retain(|other| other.id != message.id);
             }
-            (Of::Message { .. }, Done::Handled(_) | Done::Failed(Settle::Retry)) | (Of::Sweep, _) => {}
+            (Of::Message { .. } | Of::Sweep, _) | (Of::Pod { .. }, Done::Handled(None)) => {}
             (Of::Pod { cluster, build, attempt, .. }, Done::Handled(Some(at))) => {
                 state.clusters[*cluster].again.push((*at, build.clone(), *attempt));
             }
-            (Of::Pod { .. }, Done::Handled(None)) => {}
             (Of::Pod { cluster, build, attempt, gone }, Done::Failed(Settle::Retry)) => match gone {
                 Some(uid) => state.clusters[*cluster].gone.push((build.clone(), *attempt, uid.clone())),
                 None => state.clusters[*cluster].again.push((now() + Duration::from_secs(1), build.clone(), *attempt)),
@@ -407,31 +417,40 @@ impl World {
 
     /// Everything that is possible without time passing, once; whether anything was.
     fn move_on(&mut self, endless: bool) -> bool {
+        let ids = |world: &Self| world.state().messages.iter().map(|message| message.id).collect::<Vec<_>>();
+        let before = ids(self);
+        let mut moved = !self.flights.is_empty() || (0..EXECUTORS.len()).any(|n| self.has_news(n));
+        self.turn();
+        // What could not be handled now comes again, but later.
+        moved |= ids(self) != before;
+        self.nodes_work(endless) || moved
+    }
+
+    fn has_news(&self, n: usize) -> bool {
+        let state = self.state();
+        let cluster = &state.clusters[n];
+        !cluster.gone.is_empty() || !cluster.changed.is_empty() || cluster.again.iter().any(|(at, ..)| *at <= now())
+    }
+
+    fn turn(&mut self) {
         let messages = self.state().messages.clone();
-        let ids = |messages: &[Message]| messages.iter().map(|message| message.id).collect::<Vec<_>>();
-        let before = ids(&messages);
-        let mut moved = !self.flights.is_empty();
         for message in messages {
-            self.deliver(message, true);
+            self.deliver(&message, true);
         }
         for n in 0..EXECUTORS.len() {
-            let before = self.flights.len();
-            while {
-                let state = self.state();
-                let cluster = &state.clusters[n];
-                !cluster.gone.is_empty() || !cluster.changed.is_empty() || cluster.again.iter().any(|(at, ..)| *at <= now())
-            } {
+            while self.has_news(n) {
                 self.watch(n, 0);
             }
-            moved |= self.flights.len() > before;
         }
         for _ in 0..self.flights.len() {
             self.go(0, ALL);
         }
         assert!(self.flights.is_empty(), "a handler never ends");
+    }
+
+    fn nodes_work(&self, endless: bool) -> bool {
+        let mut moved = false;
         let mut state = self.state();
-        // What could not be handled now comes again, but later.
-        moved |= ids(&state.messages) != before;
         for cluster in &mut state.clusters {
             let uids: Vec<_> = cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
             for uid in uids {
