@@ -126,14 +126,16 @@ impl State {
         }
     }
 
-    /// Whether somebody will be told of that attempt without looking for it.
+    /// Whether a reaper or the router will be told of that attempt without looking for it. Launchers may be gone for good.
     pub(crate) fn is_remembered(&self, build: &BuildKey, n: u32, clock: Option<ClockKind>) -> bool {
         let fits = |found: &Clock| &found.build == build && found.attempt == n && clock.is_none_or(|kind| found.kind == kind);
         self.timers.iter().any(|(found, _)| fits(found))
-            || self.messages.iter().any(|message| match &message.what {
-                What::Event { build: found, attempt, .. } => found == build && *attempt == n,
-                What::Cancel { build: found, .. } => found == build && clock.is_none(),
-                What::Fire(found) => fits(found),
+            || self.messages.iter().filter(|message| !matches!(message.to, Consumer::Launcher(_))).any(|message| {
+                match &message.what {
+                    What::Event { build: found, attempt, .. } => found == build && *attempt == n,
+                    What::Cancel { build: found, .. } => found == build && clock.is_none(),
+                    What::Fire(found) => fits(found),
+                }
             })
     }
 

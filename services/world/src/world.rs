@@ -59,14 +59,8 @@ pub(crate) enum Step {
     Restart(u8),
     /// The watch tells the next thing.
     Watch { cluster: u8, which: u8 },
-    /// The node works on a pod.
-    Work { cluster: u8, which: u8, how: u8 },
-    /// Somebody deletes a pod; with force, if its machine is lost.
-    Delete { cluster: u8, which: u8, force: bool },
-    /// The API server goes away, or comes back.
-    Away { cluster: u8, how: Away },
-    /// Admission refuses every pod from now on, or no longer.
-    Reject(u8),
+    /// Something happens in a cluster.
+    There { cluster: u8, happening: Happening },
     /// Every message is delivered, and every handler and watch goes on as far as it can.
     Turn,
     /// Time passes until the next clock or look.
@@ -85,6 +79,19 @@ pub(crate) enum Step {
     Route { build: u8, to: u8 },
     /// The router refuses a request.
     Refuse(u8),
+}
+
+/// What may happen in a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Happening {
+    /// The node works on a pod.
+    Work { which: u8, how: u8 },
+    /// Somebody deletes a pod; with force, if its machine is lost.
+    Delete { which: u8, force: bool },
+    /// The API server goes away, or comes back.
+    Away(Away),
+    /// Admission refuses every pod from now on, or no longer.
+    Reject,
 }
 
 type Handler = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -112,6 +119,7 @@ pub(crate) struct World {
     state: Arc<Mutex<State>>,
     builds: Vec<BuildKey>,
     flights: Vec<Flight>,
+    deserted: bool,
     launchers: [Arc<Launcher<Site, Site>>; 2],
     reapers: [Arc<Reaper<Site, Site>>; 2],
 }
@@ -129,6 +137,7 @@ impl World {
             reapers: [0, 1].map(|n| Arc::new(reaper(n))),
             builds: (0..builds).map(|n| BuildKey::of("/ci", &n.to_string(), "e")).collect(),
             flights: Vec::new(),
+            deserted: false,
             state,
         }
     }
@@ -162,22 +171,21 @@ impl World {
                 let next = self.next_moment();
                 self.wait(next.unwrap_or_else(now));
             }
-            Step::Work { .. } | Step::Delete { .. } | Step::Away { .. } | Step::Reject(_) => self.meddle(step),
+            Step::There { cluster, happening } => self.happen(usize::from(cluster) % 2, happening),
         }
         laws::broken(&self.state())
     }
 
-    fn meddle(&self, step: Step) {
+    fn happen(&self, n: usize, happening: Happening) {
         let mut state = self.state();
-        match step {
-            Step::Work { cluster, which, how } => {
-                let cluster = &mut state.clusters[usize::from(cluster) % 2];
+        let cluster = &mut state.clusters[n];
+        match happening {
+            Happening::Work { which, how } => {
                 if let Some(uid) = pick(&cluster.pods, which).map(|pod| pod.uid.clone()) {
                     cluster.work(&uid, how, now());
                 }
             }
-            Step::Delete { cluster, which, force } => {
-                let cluster = &mut state.clusters[usize::from(cluster) % 2];
+            Happening::Delete { which, force } => {
                 if let Some(uid) = pick(&cluster.pods, which).map(|pod| pod.uid.clone()) {
                     cluster.change(&uid, |pod| {
                         pod.deleting = true;
@@ -185,12 +193,8 @@ impl World {
                     });
                 }
             }
-            Step::Away { cluster, how } => state.clusters[usize::from(cluster) % 2].away = how,
-            Step::Reject(cluster) => {
-                let cluster = &mut state.clusters[usize::from(cluster) % 2];
-                cluster.rejects = !cluster.rejects;
-            }
-            other => panic!("{other:?} is not done by others"),
+            Happening::Away(how) => cluster.away = how,
+            Happening::Reject => cluster.rejects = !cluster.rejects,
         }
     }
 
@@ -336,6 +340,13 @@ impl World {
         self.state().clusters[n].restart_watch();
     }
 
+    /// Every launcher is gone, for good.
+    pub(crate) fn desert(&mut self) {
+        self.flights
+            .retain(|flight| !matches!(&flight.of, Of::Message { message, .. } if matches!(message.to, Consumer::Launcher(_))));
+        self.deserted = true;
+    }
+
     fn wait(&self, until: Timestamp) {
         set_now(until.max(now()));
         self.state().fire_due(now());
@@ -435,7 +446,9 @@ impl World {
     fn turn(&mut self) {
         let messages = self.state().messages.clone();
         for message in messages {
-            self.deliver(&message, true);
+            if !(self.deserted && matches!(message.to, Consumer::Launcher(_))) {
+                self.deliver(&message, true);
+            }
         }
         for n in 0..EXECUTORS.len() {
             while self.has_news(n) {
@@ -470,7 +483,8 @@ impl World {
     fn next_moment(&self) -> Option<Timestamp> {
         let state = self.state();
         let again = state.clusters.iter().flat_map(|cluster| &cluster.again).map(|(at, ..)| *at);
-        let redelivered = (!state.messages.is_empty()).then(|| now() + Duration::from_secs(5));
+        let heard = |message: &Message| !(self.deserted && matches!(message.to, Consumer::Launcher(_)));
+        let redelivered = state.messages.iter().any(heard).then(|| now() + Duration::from_secs(5));
         state.timers.iter().map(|(_, at)| *at).chain(again).chain(redelivered).min()
     }
 }
@@ -478,8 +492,8 @@ impl World {
 /// More effects than any handler has.
 const ALL: usize = 1000;
 
-/// Three attempts, each of which needs every limit twice at the most.
-const LONGEST: Duration = Duration::from_secs(3 * 2 * (60 + 60 + 120 + 30 + 20 + 30));
+/// Three attempts, each of which needs every limit twice at the most, and a little for looking again.
+const LONGEST: Duration = Duration::from_mins(32);
 
 impl Message {
     pub(crate) fn is_cancel_of(&self, build: &BuildKey) -> bool {
