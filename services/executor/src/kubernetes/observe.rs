@@ -103,7 +103,7 @@ impl Times {
         let failed =
             || matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")).then(|| turned(status, "Ready")).flatten();
         Self {
-            started: started.or_else(|| ended?.started_at.clone()).map(|time| time.0).filter(is_real),
+            started: started.or_else(|| ended?.started_at.clone()).map(|time| time.0).filter(is_real).map(end_of_second),
             finished: finished.or_else(failed),
         }
     }
@@ -156,6 +156,11 @@ fn words(status: &PodStatus, state: &ContainerState, phase: Phase) -> (Option<St
     let news = said.into_iter().flatten().find(|(reason, _)| reason.is_some_and(|reason| !NO_NEWS.contains(&reason)));
     let (reason, message) = news.unwrap_or_default();
     (reason.map(str::to_owned), message.filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+/// Kubernetes cuts times to whole seconds. A start counts from the end of its second, so that no limit ever comes early.
+fn end_of_second(time: Timestamp) -> Timestamp {
+    time.saturating_add(SignedDuration::from_millis(999)).unwrap_or(time)
 }
 
 #[cfg(test)]
@@ -238,9 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn a_running_pod_says_since_when() {
+    fn a_running_pod_says_since_when_and_never_too_early() {
         let observed = seen(status("Running", json!({"running": {"startedAt": at(1)}})));
-        assert_eq!((observed.phase, observed.started_at, Some(observed.since)), (Phase::Running, time(1), time(1)));
+        let started = time(1).map(end_of_second);
+        assert_eq!((observed.phase, observed.started_at, Some(observed.since)), (Phase::Running, started, started));
         assert_eq!(observed.node.as_deref(), Some("kata-0"));
     }
 
