@@ -136,6 +136,9 @@ pub struct Bound {
 pub struct Condemned {
     /// Why.
     pub reason: Reason,
+    /// What a person should know beside the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// When.
     pub at: Timestamp,
 }
@@ -306,9 +309,9 @@ impl Record {
 
     /// Condemns the bound pod of attempt `n`, once.
     #[must_use]
-    pub fn condemn(&self, n: u32, reason: Reason, at: Timestamp) -> Option<Self> {
+    pub fn condemn(&self, n: u32, reason: Reason, message: Option<String>, at: Timestamp) -> Option<Self> {
         self.change(n, |attempt| {
-            (attempt.standing() == Standing::Bound).then(|| attempt.condemned = Some(Condemned { reason, at }))
+            (attempt.standing() == Standing::Bound).then(|| attempt.condemned = Some(Condemned { reason, message, at }))
         })
     }
 
@@ -318,12 +321,13 @@ impl Record {
         if self.cancelled.is_some() || self.latest().is_none_or(|attempt| attempt.decided.is_some()) {
             return None;
         }
+        let message = Some(format!("cancelled by {by}"));
         let mut record = self.clone();
         record.cancelled = Some(Cancelled { at, by: by.to_owned() });
         let n = record.latest()?.n;
         let changed = match record.latest()?.standing() {
-            Standing::Open => record.decide(n, Decision::new(Reason::Cancelled, true), at),
-            Standing::Bound => record.condemn(n, Reason::Cancelled, at),
+            Standing::Open => record.decide(n, Decision { message, ..Decision::new(Reason::Cancelled, true) }, at),
+            Standing::Bound => record.condemn(n, Reason::Cancelled, message, at),
             Standing::Condemned | Standing::Decided | Standing::Closed => None,
         };
         Some(changed.unwrap_or(record))
@@ -336,7 +340,10 @@ impl Record {
     pub fn decide(&self, n: u32, decision: Decision, at: Timestamp) -> Option<Self> {
         let attempt = self.attempt(n).filter(|attempt| attempt.decided.is_none())?;
         let Decision { reason, message, dead, result } = decision;
-        let reason = attempt.condemned.as_ref().map_or(reason, |condemned| condemned.reason.clone());
+        let (reason, message) = match &attempt.condemned {
+            Some(condemned) => (condemned.reason.clone(), condemned.message.clone()),
+            None => (reason, message),
+        };
         let last = self.latest().is_some_and(|latest| latest.n == n);
         let retry = dead && last && reason.is_infrastructure() && self.cancelled.is_none() && n < MAX_ATTEMPTS;
         let result = result.map(|result| cut(&result, MAX_RESULT).to_owned());
@@ -401,7 +408,7 @@ mod tests {
         let cancelled = open().cancel("me", NOW).unwrap();
         assert_eq!(cancelled.bind(1, pod("a")), None);
         assert_eq!(cancelled.latest().unwrap().decided.as_ref().unwrap().outcome, Outcome::Cancel);
-        let condemned = bound().condemn(1, Reason::TimedOut(ClockKind::Pending), NOW).unwrap().cancel("me", NOW).unwrap();
+        let condemned = bound().condemn(1, Reason::TimedOut(ClockKind::Pending), None, NOW).unwrap().cancel("me", NOW).unwrap();
         let decided = condemned.decide(1, Decision::new(Reason::Deleted, true), NOW).unwrap();
         assert_eq!(decided.attempts.len(), 1);
         assert_eq!(decided.latest().unwrap().decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Pending));
@@ -409,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_condemned_reason_comes_before_the_pods_own() {
-        let record = bound().condemn(1, Reason::TimedOut(ClockKind::Running), NOW).unwrap();
+        let record = bound().condemn(1, Reason::TimedOut(ClockKind::Running), None, NOW).unwrap();
         let decided = record.decide(1, Decision::new(Reason::ExitCode(143), true), NOW).unwrap();
         assert_eq!(decided.attempt(1).unwrap().decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Running));
     }
@@ -419,7 +426,7 @@ mod tests {
         let decided = bound().decide(1, Decision::new(Reason::Succeeded, true), NOW).unwrap();
         assert_eq!(decided.decide(1, Decision::new(Reason::Cancelled, true), NOW), None);
         assert_eq!(decided.cancel("me", NOW), None);
-        assert_eq!(decided.condemn(1, Reason::Cancelled, NOW), None);
+        assert_eq!(decided.condemn(1, Reason::Cancelled, None, NOW), None);
     }
 
     #[test]
@@ -495,7 +502,7 @@ mod tests {
                 let next = match step {
                     Step::Bind => record.bind(n, pod(&format!("pod-{at}"))),
                     Step::Start => record.start(n, NOW),
-                    Step::Condemn(reason) => record.condemn(n, reason, NOW),
+                    Step::Condemn(reason) => record.condemn(n, reason, None, NOW),
                     Step::Cancel => record.cancel("me", NOW),
                     Step::Decide(reason, dead) => record.decide(n, Decision::new(reason, dead), NOW),
                     Step::Close => record.close(n),

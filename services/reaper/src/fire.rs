@@ -134,7 +134,7 @@ fn bury(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
 }
 
 fn condemn(attempt: &Attempt, decision: Decision, now: Timestamp) -> Vec<Act> {
-    vec![Act::Condemn(decision.reason), teardown(attempt, now), Act::Delete]
+    vec![Act::Condemn(decision.reason, decision.message), teardown(attempt, now), Act::Delete]
 }
 
 /// What a condemned attempt needs. Asked for again and again, it does not live longer: its teardown stays where it was.
@@ -162,7 +162,7 @@ pub(crate) fn pending_until(attempt: &Attempt) -> Timestamp {
 /// When a bound attempt must have ended. Nothing moves it: not the hour at which a clock happens to fire, nor an executor that
 /// cannot be reached; a pod of which no start is known counts from the last moment at which it could have started.
 pub(crate) fn running_until(attempt: &Attempt, pod: Option<&Observed>) -> Timestamp {
-    let started = pod.and_then(|pod| pod.started_at).or(attempt.started_at);
+    let started = attempt.started_at.or_else(|| pod?.started_at);
     after(started.unwrap_or_else(|| pending_until(attempt)), attempt.limits().running)
 }
 
@@ -183,4 +183,167 @@ fn is_early(due: Timestamp, now: Timestamp) -> bool {
 /// The end of a limit that began then.
 pub(crate) fn after(begun: Timestamp, limit: TimeLimit) -> Timestamp {
     begun.saturating_add(limit.duration()).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixture::{at, bound, condemned, decided, kinds, looks, open, pod, records, there};
+
+    fn arms(kind: ClockKind, seconds: i32) -> Act {
+        Act::Arm(kind, at(seconds))
+    }
+
+    /// The record after its attempt was decided by these steps.
+    fn after_deciding(record: &Record, acts: &[Act]) -> Record {
+        let decision = acts.iter().find_map(|act| if let Act::Decide(decision) = act { Some(decision) } else { None });
+        record.decide(1, decision.unwrap().clone(), at(500)).unwrap()
+    }
+
+    #[test]
+    fn a_bound_attempt_is_watched_although_every_launcher_is_gone() {
+        assert_eq!(fire(ClockKind::Queued, &bound(), 1, &Look::Unreachable, at(100)), [arms(ClockKind::Pending, 200)]);
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_took_ends_and_is_not_tried_again() {
+        let acts = fire(ClockKind::Queued, &open(), 1, &Look::Absent, at(100));
+        assert_eq!(acts.last(), Some(&Act::Settle));
+        let record = after_deciding(&open(), &acts);
+        assert_eq!(record.attempts[0].decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Queued));
+        assert_eq!(record.attempts.len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_early_is_armed_again_for_when_it_is_due() {
+        let pending = there(pod(Phase::Pending));
+        assert_eq!(fire(ClockKind::Queued, &open(), 1, &Look::Absent, at(50)), [arms(ClockKind::Queued, 100)]);
+        assert_eq!(fire(ClockKind::Pending, &bound(), 1, &pending, at(50)), [arms(ClockKind::Pending, 200)]);
+        assert_eq!(fire(ClockKind::Running, &bound(), 1, &there(pod(Phase::Running)), at(50)), [arms(ClockKind::Running, 410)]);
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_has_routed_waits_since_the_one_before_it_ended() {
+        let retried = bound().decide(1, Decision::new(Reason::Deleted, true), at(300)).unwrap();
+        let limit = retried.attempts[1].limits().queued;
+        let due = after(at(300), limit);
+        assert_eq!(fire(ClockKind::Queued, &retried, 2, &Look::Absent, at(301)), [Act::Arm(ClockKind::Queued, due)]);
+    }
+
+    #[test]
+    fn an_executor_that_is_away_moves_no_limit() {
+        for now in [200, 300, 10_000] {
+            let acts = fire(ClockKind::Pending, &bound(), 1, &Look::Unreachable, at(now));
+            assert_eq!(acts, [arms(ClockKind::Running, 200 + 400)]);
+        }
+        let started = bound().start(1, at(10)).unwrap();
+        assert_eq!(fire(ClockKind::Pending, &started, 1, &Look::Unreachable, at(200)), [arms(ClockKind::Running, 410)]);
+    }
+
+    #[test]
+    fn a_pod_is_condemned_before_it_is_deleted_and_its_teardown_is_armed_in_between() {
+        let waiting = fire(ClockKind::Pending, &bound(), 1, &there(pod(Phase::Pending)), at(200));
+        let absent = fire(ClockKind::Pending, &bound(), 1, &Look::Absent, at(200));
+        let overrun = fire(ClockKind::Running, &bound(), 1, &there(pod(Phase::Running)), at(410));
+        for (acts, kind, due) in
+            [(waiting, ClockKind::Pending, 250), (absent, ClockKind::Pending, 250), (overrun, ClockKind::Running, 460)]
+        {
+            assert!(matches!(&acts[0], Act::Condemn(Reason::TimedOut(condemned), Some(_)) if *condemned == kind), "{acts:?}");
+            assert_eq!(acts[1..], [arms(ClockKind::Teardown, due), Act::Delete]);
+        }
+    }
+
+    #[test]
+    fn a_reaper_that_died_between_condemning_and_arming_makes_up_for_it() {
+        let acts = fire(ClockKind::Pending, &condemned(), 1, &Look::Unreachable, at(300));
+        assert_eq!(acts, [arms(ClockKind::Teardown, 350), Act::Delete]);
+        let soon = fire(ClockKind::Running, &condemned(), 1, &Look::Unreachable, at(201));
+        assert_eq!(soon, [arms(ClockKind::Teardown, 250), Act::Delete], "asking again must not prolong its life");
+    }
+
+    #[test]
+    fn a_teardown_is_armed_again_while_the_executor_is_away() {
+        for record in [condemned(), decided()] {
+            let acts = fire(ClockKind::Teardown, &record, 1, &Look::Unreachable, at(500));
+            assert_eq!(acts[acts.len() - 2..], [arms(ClockKind::Teardown, 550), Act::Delete]);
+        }
+    }
+
+    #[test]
+    fn without_proof_of_death_there_is_no_retry() {
+        let dying = Observed { deleting: true, ..pod(Phase::Running) };
+        for (look, attempts) in [(Look::Unreachable, 1), (there(dying), 1), (Look::Absent, 2), (there(pod(Phase::Failed)), 2)] {
+            let acts = fire(ClockKind::Teardown, &condemned(), 1, &look, at(500));
+            assert_eq!(after_deciding(&condemned(), &acts).attempts.len(), attempts, "{look:?}");
+        }
+    }
+
+    #[test]
+    fn a_condemned_reason_comes_before_the_pods_own() {
+        let acts = fire(ClockKind::Teardown, &condemned(), 1, &there(pod(Phase::Succeeded)), at(500));
+        let record = after_deciding(&condemned(), &acts);
+        assert_eq!(record.attempts[0].decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Pending));
+    }
+
+    #[test]
+    fn a_teardown_that_is_early_leaves_the_logs_their_time() {
+        let ended = there(pod(Phase::Succeeded));
+        let early = fire(ClockKind::Teardown, &decided(), 1, &ended, at(110));
+        assert_eq!(early, [Act::Settle, arms(ClockKind::Teardown, 130 + 50)]);
+        let due = fire(ClockKind::Teardown, &decided(), 1, &ended, at(180));
+        assert_eq!(due, [Act::Settle, arms(ClockKind::Teardown, 230), Act::Delete, Act::Release]);
+        assert_eq!(fire(ClockKind::Teardown, &decided(), 1, &Look::Absent, at(180)), [Act::Settle]);
+    }
+
+    #[test]
+    fn a_teardown_of_a_pod_that_lives_and_was_never_condemned_gives_it_back_its_limit() {
+        let acts = fire(ClockKind::Teardown, &bound(), 1, &there(pod(Phase::Running)), at(50));
+        assert_eq!(acts, [arms(ClockKind::Running, 410)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_fire_ends_the_attempt_or_arms_a_clock_unless_nothing_is_left(
+            record in records(), kind in kinds(), look in looks(), seconds in 0..2000i32, n in 1..=3u32
+        ) {
+            let Some(attempt) = record.attempt(n) else {
+                prop_assert!(fire(kind, &record, n, &look, at(seconds)).is_empty());
+                return Ok(());
+            };
+            let acts = fire(kind, &record, n, &look, at(seconds));
+            let goes_on = acts.iter().any(|act| matches!(act, Act::Settle | Act::Arm(..)));
+            // No other clock of an open attempt is ever armed.
+            let idle = attempt.standing() == Standing::Open && kind != ClockKind::Queued;
+            prop_assert!(goes_on || idle, "{kind} of {attempt:?} on {look:?} does {acts:?}");
+        }
+
+        #[test]
+        fn what_a_pod_must_suffer_comes_after_what_must_be_remembered(
+            record in records(), kind in kinds(), look in looks(), seconds in 0..2000i32
+        ) {
+            let acts = fire(kind, &record, 1, &look, at(seconds));
+            let touches = |act: &Act| matches!(act, Act::Delete | Act::Release | Act::Ungate);
+            let first = acts.iter().position(touches).unwrap_or(acts.len());
+            prop_assert!(acts[first..].iter().all(touches), "an executor that is away would hide {acts:?}");
+            let writes = acts.iter().filter(|act| matches!(act, Act::Condemn(..) | Act::Decide(_) | Act::Start(_))).count();
+            prop_assert!(writes <= 1, "only the first of two writes would be checked: {acts:?}");
+            prop_assert!(!acts.contains(&Act::Release) || record.attempts[0].decided.is_some() || writes == 1);
+        }
+
+        #[test]
+        fn a_retry_needs_a_pod_that_is_dead_or_gone(record in records(), kind in kinds(), look in looks(), seconds in 0..2000i32) {
+            for act in fire(kind, &record, 1, &look, at(seconds)) {
+                let Act::Decide(decision) = act else { continue };
+                let proof = match &look {
+                    Look::Present(pod) => pod.dead,
+                    Look::Absent => true,
+                    Look::Unreachable => false,
+                };
+                let proof = proof || record.attempts[0].bound.is_none();
+                prop_assert!(!decision.dead || proof, "{decision:?} on {look:?}");
+            }
+        }
+    }
 }

@@ -11,6 +11,8 @@
 mod act;
 mod cancel;
 mod fire;
+#[cfg(test)]
+mod fixture;
 mod plan;
 mod progress;
 mod reaper;

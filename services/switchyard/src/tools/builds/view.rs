@@ -271,7 +271,7 @@ pub(super) mod tests {
             (routed(), State::Queued),
             (bound(), State::Pending),
             (running(), State::Running),
-            (running().condemn(1, Reason::Cancelled, at(6)).unwrap(), State::Stopping),
+            (running().condemn(1, Reason::Cancelled, None, at(6)).unwrap(), State::Stopping),
             (decided(Reason::Succeeded), State::Succeeded),
             (decided(Reason::ExitCode(2)), State::Failed),
             (decided(Reason::Cancelled), State::Cancelled),

@@ -1,0 +1,127 @@
+//! Records, pods and looks for the tests of the decisions: one of each kind, and any that can come about.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use switchyard_events::{
+    Attempt, Bound, BuildKey, ClockKind, Decision, Limits, MAX_ATTEMPTS, Reason, Record, Request, TimeLimit,
+};
+use switchyard_executor::{Observed, Phase};
+
+use crate::{Look, plan};
+
+pub(crate) const LIMITS: Limits = Limits {
+    queued: TimeLimit::seconds(100),
+    pending: TimeLimit::seconds(200),
+    running: TimeLimit::seconds(400),
+    running_max: TimeLimit::seconds(400),
+    teardown: TimeLimit::seconds(50),
+    grace: TimeLimit::seconds(10),
+    linger: TimeLimit::seconds(30),
+};
+
+/// So many seconds after the build was routed and bound.
+pub(crate) fn at(seconds: i32) -> Timestamp {
+    Timestamp::constant(1_000_000, 0) + jiff::SignedDuration::from_secs(seconds.into())
+}
+
+pub(crate) fn build() -> BuildKey {
+    BuildKey::of("/ci", "7", "e")
+}
+
+/// Routed to `k8s` and open.
+pub(crate) fn open() -> Record {
+    let first = Attempt { n: 1, ..Attempt::default() };
+    Record::open(Request::default(), "default".into(), first).routed(1, "k8s", at(0), LIMITS).unwrap()
+}
+
+/// Bound to pod `u` of `k8s`.
+pub(crate) fn bound() -> Record {
+    open().bind(1, pod_of("u")).unwrap()
+}
+
+pub(crate) fn condemned() -> Record {
+    bound().condemn(1, Reason::TimedOut(ClockKind::Pending), None, at(200)).unwrap()
+}
+
+pub(crate) fn decided() -> Record {
+    bound().decide(1, Decision::new(Reason::Succeeded, true), at(100)).unwrap()
+}
+
+pub(crate) fn pod_of(uid: &str) -> Bound {
+    Bound { executor: "k8s".into(), uid: uid.into(), at: at(0) }
+}
+
+/// Pod `u` as it looks in this phase.
+pub(crate) fn pod(phase: Phase) -> Observed {
+    let running = !matches!(phase, Phase::Gated | Phase::Pending);
+    Observed {
+        build: build(),
+        attempt: 1,
+        uid: "u".into(),
+        phase,
+        since: at(0),
+        created_at: at(0),
+        started_at: running.then(|| at(10)),
+        finished_at: phase.is_ended().then(|| at(20)),
+        exit: phase.is_ended().then_some(i32::from(phase == Phase::Failed)),
+        reason: None,
+        message: None,
+        result: None,
+        deleting: false,
+        dead: phase.is_ended(),
+        forced: false,
+        held: true,
+        traceparent: None,
+        node: running.then(|| "n".into()),
+    }
+}
+
+pub(crate) fn there(pod: Observed) -> Look {
+    Look::Present(Box::new(pod))
+}
+
+pub(crate) fn kinds() -> impl Strategy<Value = ClockKind> {
+    prop::sample::select(vec![ClockKind::Queued, ClockKind::Pending, ClockKind::Running, ClockKind::Teardown])
+}
+
+/// Any pod that an executor may show, of the first attempt.
+pub(crate) fn pods() -> impl Strategy<Value = Observed> {
+    let phase = prop::sample::select(vec![Phase::Gated, Phase::Pending, Phase::Running, Phase::Succeeded, Phase::Failed]);
+    (phase, any::<bool>(), any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(phase, deleting, forced, ours)| {
+        let pod = pod(phase);
+        let dead = pod.dead || (deleting && pod.node.is_none());
+        let uid = if ours { "u" } else { "another" }.to_owned();
+        Observed { deleting, dead, forced: forced && deleting && !dead, uid, ..pod }
+    })
+}
+
+pub(crate) fn looks() -> impl Strategy<Value = Look> {
+    let ours = pods().prop_map(|pod| there(Observed { uid: "u".into(), ..pod }));
+    prop_oneof![3 => ours, 1 => Just(Look::Absent), 1 => Just(Look::Unreachable)]
+}
+
+/// Any record that can come about by what may be written to it.
+pub(crate) fn records() -> impl Strategy<Value = Record> {
+    let step = (0..6u8, prop::bool::ANY, 0..600i32);
+    prop::collection::vec(step, 0..12).prop_map(|mut steps| {
+        steps.sort_by_key(|(_, _, seconds)| *seconds);
+        steps.into_iter().fold(open(), |record, (step, flag, seconds)| {
+            let (n, now) = (record.attempts.last().map_or(1, |attempt| attempt.n), at(seconds));
+            let changed = match step {
+                0 => record.routed(n, "k8s", now, LIMITS).or_else(|| record.bind(n, pod_of("u"))),
+                1 => record.start(n, now),
+                2 => record.condemn(n, Reason::TimedOut(ClockKind::Pending), None, now),
+                3 if flag => record.cancel("me", now),
+                3 | 4 => record.decide(n, Decision::new(Reason::Deleted, flag), now),
+                _ => (1..=MAX_ATTEMPTS).find_map(|n| record.close(n)),
+            };
+            changed.unwrap_or(record)
+        })
+    })
+}
+
+/// Which clocks the sweep of `executor` finds overdue after so many seconds.
+pub(crate) fn swept(record: &Record, executor: &str, seconds: i32) -> Vec<(u32, ClockKind)> {
+    let records = [(build(), record.clone())];
+    plan(&records, executor, at(seconds)).into_iter().map(|reap| (reap.attempt, reap.kind)).collect()
+}
