@@ -3,7 +3,7 @@
 //!
 //! A history is a list of steps: messages are delivered late, twice and in any order, handlers stop between any two effects and
 //! go on later or never, pods end, are deleted by others or lose their machine, clusters are away, clocks are early, late or
-//! lost, builds are cancelled. After every step the invariants are checked ([`laws`]); at the end the trouble stops, and then
+//! lost, builds are cancelled. After every step the invariants are checked (`laws.rs`); at the end the trouble stops, and then
 //! everything must come to rest: each build ended once, nothing is left.
 //!
 //! What stands for what: a crash is a handler's future that is dropped where it waits; a paused replica is one that is not
