@@ -22,7 +22,8 @@ impl<'a> Members<'a> {
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
         // Serde's own message would hold the whole text of a string.
         match text.trim_ascii_start().first() {
-            Some(b'{') => serde_json::from_slice(text),
+            // Checked for UTF-8 at once, instead of string by string.
+            Some(b'{') => serde_json::from_str(std::str::from_utf8(text).map_err(serde_json::Error::custom)?),
             _ => Err(serde_json::Error::custom("expected a JSON object")),
         }
     }

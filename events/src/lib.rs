@@ -20,7 +20,8 @@ mod vocabulary;
 pub use build::{BuildSpec, InvalidBuild, Step};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
-    DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_structured, event_time, validate_cloudevent,
+    DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,
+    validate_cloudevent,
 };
 pub use emit::{
     BuildFinished, BuildLaunched, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested, EmitError, Outgoing,

@@ -46,7 +46,9 @@ fn is_offset(text: &[u8]) -> bool {
 
 /// RFC 3986 `URI-reference`, or an IRI reference; never empty here.
 pub(crate) fn is_uri_reference(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"'))
+    let holds = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"');
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"');
+    !text.is_empty() && (text.bytes().all(plain) || text.chars().all(holds))
 }
 
 /// RFC 3986 `URI`: a scheme, a colon and something behind it.
@@ -75,6 +77,11 @@ pub(crate) fn is_json(media_type: Option<&str>) -> bool {
 /// RFC 9110 `token`.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether CloudEvents forbids a character of the text in a string.
+pub(crate) fn has_forbidden(text: &str) -> bool {
+    !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(is_forbidden)
 }
 
 /// Whether CloudEvents forbids the character in a string: controls and noncharacters (CloudEvents 1.0, type system).

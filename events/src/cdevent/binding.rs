@@ -11,8 +11,9 @@
 //! | data | the whole CDEvent | |
 
 use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, EventBuilder as _, EventBuilderV10};
+use jiff::Timestamp;
 
-use super::{CdEvent, CdEventError};
+use super::{CdEvent, CdEventError, Context};
 use crate::{
     Violation,
     cloudevent::validate_cloudevent,
@@ -33,16 +34,8 @@ impl CdEvent {
 
     /// The attributes of the CloudEvent that carries this CDEvent.
     pub(crate) fn attributes(&self) -> Result<Event, CdEventError> {
-        let context = &self.context;
-        if context.source.is_empty() {
-            return Err(CdEventError::Binding(Violation::new("source", rule::NOT_EMPTY)));
-        }
-        let builder = EventBuilderV10::new().id(&context.id).source(&context.source).ty(&context.ty).subject(&self.subject.id);
-        let event = builder.time(context.timestamp.to_string()).build();
-        let mut event = event.map_err(|_| CdEventError::Binding(Violation::new("time", rule::TIMESTAMP)))?;
-        event.set_datacontenttype(Some("application/json"));
-        validate_cloudevent(&event).map_err(CdEventError::Binding)?;
-        Ok(event)
+        let Context { id, source, ty, timestamp, .. } = &self.context;
+        attributes(id, source, ty, &self.subject.id, *timestamp)
     }
 
     /// The CDEvent that a CloudEvent carries; where the two may differ, the CDEvent counts.
@@ -64,6 +57,18 @@ impl CdEvent {
         agree("subject", event.subject().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
         Ok(cdevent)
     }
+}
+
+/// The attributes of a CloudEvent that carries a CDEvent.
+pub(crate) fn attributes(id: &str, source: &str, ty: &str, subject: &str, at: Timestamp) -> Result<Event, CdEventError> {
+    if source.is_empty() {
+        return Err(CdEventError::Binding(Violation::new("source", rule::NOT_EMPTY)));
+    }
+    let builder = EventBuilderV10::new().id(id).source(source).ty(ty).subject(subject).time(at.to_string());
+    let mut event = builder.build().map_err(|_| CdEventError::Binding(Violation::new("time", rule::TIMESTAMP)))?;
+    event.set_datacontenttype(Some("application/json"));
+    validate_cloudevent(&event).map_err(CdEventError::Binding)?;
+    Ok(event)
 }
 
 fn agree(attribute: &str, is: &str, field: &str, should_be: &str) -> Result<(), CdEventError> {

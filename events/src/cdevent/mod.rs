@@ -13,6 +13,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use binding::attributes;
 pub use content::Content;
 pub use read::CdEventError;
 

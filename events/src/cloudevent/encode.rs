@@ -25,6 +25,25 @@ pub struct Encoded {
 /// # Errors
 /// The first attribute that breaks a rule: we never publish what we would refuse.
 pub fn encode(event: &Event) -> Result<Encoded, Violation> {
+    Ok(Encoded { headers: headers(event)?, payload: Bytes::from(data_of(event).into_owned()) })
+}
+
+/// As [`encode`], but without copying the data.
+///
+/// # Errors
+/// As there.
+pub fn encode_owned(mut event: Event) -> Result<Encoded, Violation> {
+    let headers = headers(&event)?;
+    let payload = match event.take_data().2 {
+        None => Bytes::new(),
+        Some(Data::Binary(bytes)) => bytes.into(),
+        Some(Data::String(text)) => text.into(),
+        Some(Data::Json(value)) => value.to_string().into(),
+    };
+    Ok(Encoded { headers, payload })
+}
+
+fn headers(event: &Event) -> Result<Vec<(Cow<'static, str>, String)>, Violation> {
     validate(event)?;
     let mut headers = Vec::with_capacity(12);
     for (name, value) in core_attributes(event) {
@@ -33,7 +52,7 @@ pub fn encode(event: &Event) -> Result<Encoded, Violation> {
     for (name, value) in event.iter_extensions() {
         headers.push((Cow::Owned(format!("ce-{name}")), percent::encode(&value.to_string())));
     }
-    Ok(Encoded { headers, payload: Bytes::from(data_of(event).into_owned()) })
+    Ok(headers)
 }
 
 /// The attributes that are not extensions, by header name, as canonical strings.

@@ -17,7 +17,7 @@ mod properties;
 mod tests;
 
 pub use decode::{Decoded, Form, decode};
-pub use encode::{Encoded, encode};
+pub use encode::{Encoded, encode, encode_owned};
 pub use error::DecodeError;
 pub use structured::encode_structured;
 pub use validate::{event_time, validate as validate_cloudevent};

@@ -51,7 +51,7 @@ fn check(name: &str, value: &str, holds: impl Fn(&str) -> bool, rule: &'static s
     if value.is_empty() {
         return Err(Violation::new(name, rule::NOT_EMPTY));
     }
-    if value.chars().any(syntax::is_forbidden) {
+    if syntax::has_forbidden(value) {
         return Err(Violation::new(name, CHARACTERS));
     }
     if holds(value) { Ok(()) } else { Err(Violation::new(name, rule)) }
@@ -72,7 +72,7 @@ fn check_extension_value(name: &str, value: &ExtensionValue) -> Result<(), Viola
         ExtensionValue::Integer(value) if i32::try_from(*value).is_err() => {
             Err(Violation::new(name, "must be an integer of 32 bits"))
         }
-        ExtensionValue::String(value) if value.chars().any(syntax::is_forbidden) => Err(Violation::new(name, CHARACTERS)),
+        ExtensionValue::String(value) if syntax::has_forbidden(value) => Err(Violation::new(name, CHARACTERS)),
         ExtensionValue::Boolean(_) | ExtensionValue::Integer(_) | ExtensionValue::String(_) => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod ended;
+mod envelope;
 mod routed;
 mod under_way;
 
@@ -16,7 +17,9 @@ use cloudevents::{AttributesReader as _, Event, EventBuilder as _, EventBuilderV
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{BuildKey, CdEvent, CdEventError, Clock, Request, caused_event_id, derived_traceparent};
+use envelope::Envelope;
+
+use crate::{BuildKey, CdEvent, CdEventError, Clock, Request, caused_event_id, cdevent::attributes, derived_traceparent};
 
 /// The source of every event that Switchyard emits: one constant per installation.
 pub const SOURCE: &str = "/switchyard";
@@ -55,17 +58,10 @@ struct About<'a> {
 
 impl About<'_> {
     fn event(&self, content: Option<&serde_json::Value>, custom_data: &impl Serialize) -> Result<Event, EmitError> {
-        let request = self.request;
-        let mut event = CdEvent::new(self.event_type, &self.id, SOURCE, self.at, self.subject_id).custom_data(custom_data)?;
-        if let Some(content) = content {
-            event = event.content(content)?;
-        }
-        if let Some(source) = self.subject_source {
-            event = event.subject_source(source);
-        }
-        event = event.chain_id(&request.chain_id).link_path(&request.id);
-        let mut event = event.to_cloudevent()?;
-        event.set_extension("traceparent", request.trace.as_str());
+        let data = Envelope::new(self, content, custom_data).to_vec()?;
+        let mut event = attributes(&self.id, SOURCE, self.event_type, self.subject_id, self.at)?;
+        event.set_data_unchecked(data);
+        event.set_extension("traceparent", self.request.trace.as_str());
         Ok(event)
     }
 }
