@@ -4,7 +4,7 @@ use std::{future::Future, str::FromStr as _};
 
 use async_nats::{HeaderName, HeaderValue, header};
 use jiff::Timestamp;
-use switchyard_events::{Clock, Encoded, encode};
+use switchyard_events::{Clock, Encoded, encode_owned};
 
 use crate::{Bus, publish::headers};
 
@@ -33,8 +33,8 @@ impl Clocks for Bus {
         let subject = clock.timer_subject();
         let failed = |reason: String| ClockError { subject: subject.clone(), reason };
         let event = clock.event(at, trace).map_err(|error| failed(error.to_string()))?;
-        let Encoded { headers: pairs, payload } = encode(&event).map_err(|violation| failed(violation.to_string()))?;
-        let mut headers = headers(&pairs).ok_or_else(|| failed("cannot be written as headers".into()))?;
+        let Encoded { headers: pairs, payload } = encode_owned(event).map_err(|violation| failed(violation.to_string()))?;
+        let mut headers = headers(pairs).ok_or_else(|| failed("cannot be written as headers".into()))?;
         let schedule = HeaderValue::from_str(&format!("@at {at:.3}")).map_err(|error| failed(error.to_string()))?;
         headers.insert(header::NATS_SCHEDULE, schedule);
         headers.insert(header::NATS_SCHEDULE_TARGET, clock.fire_subject().as_str());

@@ -1,15 +1,21 @@
 //! The one loop in which every service reads its messages.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{fmt::Display, future::Future, pin::Pin, time::Duration};
 
 use async_nats::jetstream::{
     AckKind, Message,
     consumer::{PullConsumer, pull},
+    message::Info,
 };
 use backoff::backoff::Backoff as _;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
-use opentelemetry::trace::{FutureExt as _, Status, TraceContextExt as _};
+use opentelemetry::{
+    Context,
+    context::WithContext,
+    trace::{FutureExt as _, Status, TraceContextExt as _},
+};
+use switchyard_events::DecodeError;
 use tracing::{debug, error, warn};
 
 use crate::{Bus, DeadLetter, Delivery, Durable, delivery::read_event, retry, trace};
@@ -162,6 +168,7 @@ impl Bus {
         true
     }
 
+    /// Handles one message to its end. As many of these are kept as are in flight, so little may live across an await.
     async fn settle<H, F, E>(&self, durable: &Durable, message: Message, handle: &H)
     where
         H: Fn(Delivery) -> F,
@@ -169,58 +176,69 @@ impl Bus {
         E: Display,
         for<'a> Settle: From<&'a E>,
     {
-        let (sequence, delivered, stored, stream) = match message.info() {
-            Ok(info) => (
-                info.stream_sequence,
-                u64::try_from(info.delivered).unwrap_or(1),
-                Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default(),
-                info.stream.to_owned(),
-            ),
+        let (place, begun) = match message.info() {
+            Ok(info) => (Place::of(&info), self.begin(durable, &message, &info, handle)),
             Err(error) => return error!(%error, "a message without a place in a stream"),
         };
-        let event = match read_event(message.headers.as_ref(), &message.payload) {
-            Ok(event) => event,
-            Err(unreadable) => {
-                warn!(durable = durable.name, sequence, %unreadable, "refused");
-                return self.bury(durable, &message, (sequence, delivered), &unreadable.to_string()).await;
+        let (context, handling) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let refused = Settle::Refuse(error.to_string());
+                return self.fail(durable, &message, place, (refused, String::new())).boxed().await;
             }
         };
-        let sender = trace::sender(message.headers.as_ref(), &event);
-        let delivery = Delivery { subject: message.subject.to_string(), stream, sequence, delivered, stored, event };
-        let context = self.process_span(durable, &sender, &delivery);
-        let handled = alive(&message, handle(delivery).with_context(context.clone())).await;
-        if let Err(error) = &handled {
-            context.span().set_status(Status::error(error.to_string()));
-        }
-        async {
-            match handled {
-                Ok(()) => answer(&message, AckKind::Ack).await,
-                Err(error) => match Settle::from(&error) {
-                    Settle::Retry => {
-                        let delay = retry::redelivery(delivered);
-                        warn!(durable = durable.name, sequence, delivered, %error, ?delay, "will be tried again");
-                        answer(&message, AckKind::Nak(Some(delay))).await;
-                    }
-                    Settle::Refuse(reason) => {
-                        warn!(durable = durable.name, sequence, %reason, "refused");
-                        self.bury(durable, &message, (sequence, delivered), &reason).await;
-                    }
-                },
+        match alive(&message, handling).await {
+            Ok(()) => answer(&message, AckKind::Ack).await,
+            Err(error) => {
+                let failed = (Settle::from(&error), error.to_string());
+                context.span().set_status(Status::error(failed.1.clone()));
+                self.fail(durable, &message, place, failed).with_context(context.clone()).boxed().await;
             }
         }
-        .with_context(context.clone())
-        .await;
         context.span().end();
     }
 
+    /// Reads a message and begins to handle it, in a span of its own.
+    fn begin<H, F>(&self, durable: &Durable, message: &Message, info: &Info<'_>, handle: &H) -> Result<Begun<F>, DecodeError>
+    where
+        H: Fn(Delivery) -> F,
+    {
+        let event = read_event(message.headers.as_ref(), &message.payload)?;
+        let sender = trace::sender(message.headers.as_ref(), &event);
+        let Place { sequence, delivered } = Place::of(info);
+        let stored = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default();
+        let stream = info.stream.to_owned();
+        let delivery = Delivery { subject: message.subject.to_string(), stream, sequence, delivered, stored, event };
+        let context = self.process_span(durable, &sender, &delivery);
+        let _current = context.clone().attach();
+        let handling = Box::pin(handle(delivery).with_context(context.clone()));
+        Ok((context, handling))
+    }
+
+    /// What could not be handled comes again later, or goes to DEAD.
+    async fn fail(&self, durable: &Durable, message: &Message, place: Place, (settle, error): (Settle, String)) {
+        let Place { sequence, delivered } = place;
+        match settle {
+            Settle::Retry => {
+                let delay = retry::redelivery(delivered);
+                warn!(durable = durable.name, sequence, delivered, %error, ?delay, "will be tried again");
+                answer(message, AckKind::Nak(Some(delay))).await;
+            }
+            Settle::Refuse(reason) => {
+                warn!(durable = durable.name, sequence, %reason, "refused");
+                self.bury(durable, message, place, reason).await;
+            }
+        }
+    }
+
     /// To DEAD, and only then away.
-    async fn bury(&self, durable: &Durable, message: &Message, (sequence, delivered): (u64, u64), reason: &str) {
+    async fn bury(&self, durable: &Durable, message: &Message, Place { sequence, delivered }: Place, reason: String) {
         let letter = DeadLetter {
             stream: durable.stream.to_owned(),
             durable: durable.name.clone(),
             subject: message.subject.to_string(),
             sequence,
-            reason: reason.to_owned(),
+            reason,
             headers: message.headers.clone().unwrap_or_default(),
             payload: message.payload.clone(),
         };
@@ -234,9 +252,24 @@ impl Bus {
     }
 }
 
+/// The span in which a message is handled, and its handler at work.
+type Begun<F> = (Context, Pin<Box<WithContext<F>>>);
+
+/// Which message of its stream, and how often it was delivered.
+#[derive(Clone, Copy)]
+struct Place {
+    sequence: u64,
+    delivered: u64,
+}
+
+impl Place {
+    fn of(info: &Info<'_>) -> Self {
+        Self { sequence: info.stream_sequence, delivered: u64::try_from(info.delivered).unwrap_or(1) }
+    }
+}
+
 /// Runs a handler and tells the broker now and then that it is alive.
-async fn alive<T>(message: &Message, handler: impl Future<Output = T>) -> T {
-    let mut handler = std::pin::pin!(handler);
+async fn alive<T>(message: &Message, mut handler: impl Future<Output = T> + Unpin) -> T {
     loop {
         tokio::select! {
             biased;

@@ -3,15 +3,16 @@
 use std::{borrow::Cow, future::Future, str::FromStr as _};
 
 use async_nats::{
-    HeaderMap, HeaderName, HeaderValue, header,
+    HeaderMap, HeaderName, HeaderValue, Subject, header,
     jetstream::{context::PublishErrorKind, message::PublishMessage},
 };
-use cloudevents::AttributesReader as _;
+use cloudevents::{AttributesReader as _, Event};
+use futures::FutureExt as _;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use switchyard_events::{Encoded, Outgoing, encode, message_id};
+use switchyard_events::{Encoded, Outgoing, encode_owned, message_id};
 
 use crate::{Bus, trace};
 
@@ -41,54 +42,74 @@ pub trait Events: Send + Sync {
 }
 
 impl Events for Bus {
-    async fn publish(&self, outgoing: Outgoing) -> Result<Published, PublishError> {
-        let parent = Context::current();
-        let mut span = self.tracer.span_builder("publish").with_kind(SpanKind::Producer);
-        if parent.span().span_context().is_sampled() {
-            span.name = format!("publish {}", trace::destination(&outgoing.subject)).into();
-            span.attributes = Some(trace::attributes("publish", "send", &outgoing.subject, &outgoing.event));
-        }
-        let context = parent.with_span(self.tracer.build_with_context(span, &parent));
-        let stored = self.store(outgoing, &context).with_context(context.clone()).await;
-        if let Err(error) = &stored {
-            context.span().set_status(Status::error(error.to_string()));
+    async fn publish(&self, Outgoing { subject, event, once }: Outgoing) -> Result<Published, PublishError> {
+        let context = self.publish_span(&subject, &event);
+        let subject = Subject::from(subject);
+        let stored = match message(event, once, &context) {
+            Ok(message) => self.store(&subject, message, once, &context).await,
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = &stored {
+            context.span().set_status(Status::error(reason.clone()));
         }
         context.span().end();
-        stored
+        stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
     }
 }
 
 impl Bus {
-    async fn store(&self, outgoing: Outgoing, context: &Context) -> Result<Published, PublishError> {
-        let Outgoing { subject, event, once } = outgoing;
-        let failed = |reason: String| PublishError { subject: subject.clone(), reason };
-        let Encoded { headers: pairs, payload } = encode(&event).map_err(|violation| failed(violation.to_string()))?;
-        let mut headers = headers(&pairs).ok_or_else(|| failed("an attribute cannot be written as a header".into()))?;
-        trace::inject(context, &mut headers);
-        let id = message_id(event.source(), event.id(), event.ty());
-        headers.insert(header::NATS_MESSAGE_ID, id.as_str());
-        let mut message = PublishMessage::build().headers(headers).payload(payload);
-        if once {
-            message = message.expected_last_subject_sequence(0);
+    fn publish_span(&self, subject: &str, event: &Event) -> Context {
+        let parent = Context::current();
+        let builder = self.tracer.span_builder("publish").with_kind(SpanKind::Producer);
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        if span.is_recording() {
+            span.update_name(format!("publish {}", trace::destination(subject)));
+            span.set_attributes(trace::attributes("publish", "send", subject, event));
         }
-        let sent = self.js.send_publish(subject.clone(), message).await.map_err(|error| failed(error.to_string()))?;
+        parent.with_span(span)
+    }
+
+    async fn store(
+        &self,
+        subject: &Subject,
+        message: PublishMessage,
+        once: bool,
+        context: &Context,
+    ) -> Result<Published, String> {
+        // Boxed, because it is large and soon over, and what waits for the answer is kept.
+        let sent = self.js.send_publish(subject.clone(), message).boxed().await.map_err(|error| error.to_string())?;
         match sent.await {
             Ok(ack) if ack.duplicate => Ok(Published::Already),
             Ok(_) => Ok(Published::New),
             Err(error) if once && error.kind() == PublishErrorKind::WrongLastSequence => Ok(Published::Already),
             Err(error) => {
                 context.span().set_attribute(KeyValue::new("error.type", error.kind().to_string()));
-                Err(failed(error.to_string()))
+                Err(error.to_string())
             }
         }
     }
 }
 
+/// The event as a message, with its id and the context in which it is sent; or why it cannot be one.
+fn message(event: Event, once: bool, context: &Context) -> Result<PublishMessage, String> {
+    let id = message_id(event.source(), event.id(), event.ty());
+    let Encoded { headers: pairs, payload } = encode_owned(event).map_err(|violation| violation.to_string())?;
+    let mut headers = headers(pairs).ok_or("an attribute cannot be written as a header")?;
+    trace::inject(context, &mut headers);
+    headers.insert(header::NATS_MESSAGE_ID, id.as_str());
+    let message = PublishMessage::build().headers(headers).payload(payload);
+    Ok(if once { message.expected_last_subject_sequence(0) } else { message })
+}
+
 /// Headers out of checked pairs; nothing here may panic on a foreign text.
-pub(crate) fn headers(pairs: &[(Cow<'static, str>, String)]) -> Option<HeaderMap> {
+pub(crate) fn headers(pairs: Vec<(Cow<'static, str>, String)>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
-        headers.insert(HeaderName::from_str(name).ok()?, HeaderValue::from_str(value).ok()?);
+        let name = match name {
+            Cow::Borrowed(name) => HeaderName::from_static(name),
+            Cow::Owned(name) => HeaderName::from_str(&name).ok()?,
+        };
+        headers.insert(name, HeaderValue::from_str(&value).ok()?);
     }
     Some(headers)
 }

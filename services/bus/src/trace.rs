@@ -10,7 +10,7 @@ use cloudevents::{AttributesReader as _, Event};
 use opentelemetry::{
     Context, KeyValue, global,
     propagation::{Extractor, Injector},
-    trace::{FutureExt as _, Link, Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{FutureExt as _, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use switchyard_events::{BuildKey, Decided, Outcome, Record, starting_trace};
 
@@ -19,7 +19,11 @@ use crate::{Bus, Delivery, Durable};
 struct Write<'a>(&'a mut HeaderMap);
 
 impl Injector for Write<'_> {
+    /// Writes no empty header: without vendors' entries there is no `tracestate`.
     fn set(&mut self, key: &str, value: String) {
+        if value.is_empty() {
+            return;
+        }
         if let (Ok(name), Ok(value)) = (HeaderName::from_str(key), HeaderValue::from_str(&value)) {
             self.0.insert(name, value);
         }
@@ -59,9 +63,11 @@ fn parent(traceparent: &str) -> Context {
     global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Parent(traceparent)))
 }
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The context that a message was sent in: its hop's, else the event's starting one, else one derived from the event.
 pub(crate) fn sender(headers: Option<&HeaderMap>, event: &Event) -> Context {
-    if let Some(headers) = headers {
+    if let Some(headers) = headers.filter(|headers| headers.get(TRACEPARENT).is_some()) {
         let context =
             global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Read(headers)));
         if context.span().span_context().is_valid() {
@@ -87,12 +93,13 @@ pub fn current_traceparent() -> Option<String> {
 impl Bus {
     /// The span in which a delivery is processed, and beside it one that shows how long it waited in its stream.
     pub(crate) fn process_span(&self, durable: &Durable, sender: &Context, delivery: &Delivery) -> Context {
-        let mut builder = self.tracer.span_builder("process").with_kind(SpanKind::Consumer);
-        let sent: SpanContext = sender.span().span_context().clone();
-        if sent.is_sampled() {
-            builder.name = format!("process {}", destination(&delivery.subject)).into();
-            builder.attributes = Some(attributes("process", "process", &delivery.subject, &delivery.event));
-            builder.attributes.get_or_insert_default().extend([
+        let builder = self.tracer.span_builder("process").with_kind(SpanKind::Consumer);
+        let mut span = self.tracer.build_with_context(builder, sender);
+        // Most traces are not sampled: what a span says is made only for one that is.
+        if span.is_recording() {
+            span.update_name(format!("process {}", destination(&delivery.subject)));
+            span.set_attributes(attributes("process", "process", &delivery.subject, &delivery.event));
+            span.set_attributes([
                 KeyValue::new("messaging.consumer.group.name", durable.name.clone()),
                 KeyValue::new("nats.jetstream.stream", delivery.stream.clone()),
                 KeyValue::new("nats.jetstream.stream_sequence", i64::try_from(delivery.sequence).unwrap_or(i64::MAX)),
@@ -100,11 +107,11 @@ impl Bus {
             ]);
             if delivery.delivered > 1 {
                 let again = KeyValue::new("messaging.redelivered", true);
-                builder.links = Some(vec![Link::new(sent, vec![again], 0)]);
+                span.add_link(sender.span().span_context().clone(), vec![again]);
             }
             self.waited(durable, sender, delivery);
         }
-        sender.with_span(self.tracer.build_with_context(builder, sender))
+        sender.with_span(span)
     }
 
     fn waited(&self, durable: &Durable, sender: &Context, delivery: &Delivery) {

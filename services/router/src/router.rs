@@ -70,7 +70,7 @@ impl Router {
         }
         service.health.ready();
         let first =
-            self.bus.consume(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));
+            self.bus.consume(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(&delivery));
         let again = self.bus.consume(&requeued, Window { at_once: 32, batch: 32 }, service.shutdown.requested(), |delivery| {
             self.requeued(delivery)
         });
@@ -79,9 +79,19 @@ impl Router {
     }
 
     /// A build is asked for: say where it goes.
-    async fn request(&self, delivery: Delivery) -> Result<(), RouteError> {
-        let Some(asked) = asked(&delivery)? else { return Ok(()) };
-        self.answer(asked, 1).await
+    ///
+    /// It decides before its future is made, so that nothing but the answer is kept while the answer is being stored.
+    fn request<'a>(&'a self, delivery: &Delivery) -> impl Future<Output = Result<(), RouteError>> + use<'a> {
+        let answered = asked(delivery).map_err(RouteError::from).and_then(|asked| {
+            let answer = asked.map(|asked| answer(asked, 1, &self.fleet, Timestamp::now()));
+            Ok(answer.transpose()?)
+        });
+        async move {
+            if let Some(outgoing) = answered? {
+                self.bus.publish(outgoing).await?;
+            }
+            Ok(())
+        }
     }
 
     /// A build wants its next attempt: read its request again and say where that goes.
