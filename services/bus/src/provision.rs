@@ -105,17 +105,28 @@ impl Unlimited for Config {
 
 async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Change>, ProvisionError> {
     let what = format!("bucket {bucket}");
-    if bus.js.get_key_value(bucket).await.is_ok() {
-        return Ok(None);
-    }
-    let history = if bucket == "config" { 64 } else { 1 };
-    let config = kv::Config {
-        bucket: bucket.to_owned(),
-        history,
-        storage: StorageType::File,
-        num_replicas: replicas,
-        ..kv::Config::default()
+    let failed = |error: String| ProvisionError { what: what.clone(), error };
+    let (store, how) = match bus.js.get_key_value(bucket).await {
+        Ok(store) => (store, None),
+        Err(_) => {
+            let history = if bucket == "config" { 64 } else { 1 };
+            let config = kv::Config {
+                bucket: bucket.to_owned(),
+                history,
+                storage: StorageType::File,
+                num_replicas: replicas,
+                ..kv::Config::default()
+            };
+            let store = bus.js.create_key_value(config).await.map_err(|error| failed(error.to_string()))?;
+            (store, Some("created".to_owned()))
+        }
     };
-    bus.js.create_key_value(config).await.map_err(|error| ProvisionError { what: what.clone(), error: error.to_string() })?;
-    Ok(Some(Change { what, how: "created".into() }))
+    let config = &store.stream.cached_info().config;
+    if bucket != "builds" || !config.allow_direct {
+        return Ok(how.map(|how| Change { what, how }));
+    }
+    // What follows from the ledger must follow from its leader: a replica that answers directly may be behind.
+    let config = Config { allow_direct: false, ..config.clone() };
+    bus.js.update_stream(&config).await.map_err(|error| failed(error.to_string()))?;
+    Ok(Some(Change { what, how: how.unwrap_or_else(|| "allow_direct true -> false".to_owned()) }))
 }

@@ -1,0 +1,201 @@
+//! The bus on a real broker: provisioned twice, read, retried, buried, timed.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use switchyard_bus::{
+    Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
+};
+use switchyard_dev::{Stack, StackOptions};
+use switchyard_events::{Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
+use tokio::{sync::oneshot, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// A provisioned broker of its own, and a connection that may do anything.
+async fn broker() -> (Stack, Bus) {
+    let stack = Stack::start(&StackOptions { executors: vec!["k8s".into()], ..StackOptions::default() }).await.unwrap();
+    let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
+    provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap();
+    (stack, bus)
+}
+
+fn event(id: &str) -> Outgoing {
+    let event = CdEvent::new("dev.cdevents.build.queued.0.3.0", id, "/ci", Timestamp::UNIX_EPOCH, id).to_cloudevent().unwrap();
+    Outgoing { subject: "ci.default.dev.cdevents.build.queued.0.3.0".into(), event, once: false }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct Failed(Settle);
+
+impl From<&Failed> for Settle {
+    fn from(Failed(settle): &Failed) -> Self {
+        settle.clone()
+    }
+}
+
+/// Reads the requests with `handle` until it has answered `enough` times, then stops as a service does.
+async fn read(bus: &Bus, enough: usize, handle: impl Fn(&Delivery) -> Result<(), Failed>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let answered = AtomicUsize::new(0);
+    let requests = Durable::requests();
+    let reading = bus.consume(&requests, Window::default(), async { drop(stopped.await) }, |delivery| {
+        let result = handle(&delivery);
+        if answered.fetch_add(1, Ordering::SeqCst) + 1 == enough {
+            drop(stop.lock().unwrap().take());
+        }
+        std::future::ready(result)
+    });
+    timeout(PATIENCE, reading).await.expect("enough is delivered").unwrap();
+    bus.jetstream().client().flush().await.unwrap();
+}
+
+#[tokio::test]
+async fn provisioning_again_changes_nothing_and_says_what_it_mends() {
+    let (_stack, bus) = broker().await;
+    assert_eq!(provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap(), []);
+    let smaller = Sizes { ci: 1 << 30, ..Sizes::default() };
+    let changes = provision(&bus, &["k8s", "k8s-vm"], &smaller, 1).await.unwrap();
+    let what: Vec<_> = changes.iter().map(|change| change.what.as_str()).collect();
+    assert_eq!(
+        what,
+        [
+            "stream CI",
+            "consumer YARD/launcher-k8s-vm",
+            "consumer YARD/reaper-k8s-vm",
+            "consumer CI/cancel-k8s-vm",
+            "consumer TIMERS/clocks-k8s-vm"
+        ]
+    );
+    assert!(changes[0].how.contains("max_bytes 4294967296 -> 1073741824"), "{}", changes[0].how);
+}
+
+#[tokio::test]
+async fn an_event_is_stored_once_however_often_it_is_published() {
+    let (_stack, bus) = broker().await;
+    assert_eq!(bus.publish(event("1")).await.unwrap(), Published::New);
+    assert_eq!(bus.publish(event("1")).await.unwrap(), Published::Already);
+    let once = |id| Outgoing { once: true, subject: "yard.dev.cdevents.build.finished.0.3.0.x.1".into(), ..event(id) };
+    assert_eq!(bus.publish(once("2")).await.unwrap(), Published::New);
+    assert_eq!(bus.publish(once("3")).await.unwrap(), Published::Already, "another event on the same subject");
+}
+
+#[tokio::test]
+async fn what_fails_is_delivered_again_and_what_can_never_be_handled_is_kept() {
+    let (_stack, bus) = broker().await;
+    for id in ["fine", "later", "never"] {
+        bus.publish(event(id)).await.unwrap();
+    }
+    let seen = std::sync::Mutex::new(Vec::new());
+    read(&bus, 4, |delivery| {
+        let id = cloudevents::AttributesReader::id(&delivery.event).to_owned();
+        seen.lock().unwrap().push((id.clone(), delivery.delivered));
+        match (id.as_str(), delivery.delivered) {
+            ("later", 1) => Err(Failed(Settle::Retry)),
+            ("never", _) => Err(Failed(Settle::Refuse("rule 7".into()))),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    let mut seen = seen.into_inner().unwrap();
+    seen.sort();
+    assert_eq!(seen, [("fine".into(), 1), ("later".into(), 1), ("later".into(), 2), ("never".into(), 1)]);
+    let letter = bus.dead_letter(1).await.unwrap().letter;
+    assert_eq!((letter.reason.as_str(), letter.sequence, letter.stream.as_str()), ("rule 7", 3, "CI"));
+    let consumer: async_nats::jetstream::consumer::PullConsumer =
+        bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
+    let state = consumer.cached_info();
+    assert_eq!((state.num_pending, state.num_ack_pending), (0, 0), "all is answered");
+}
+
+#[tokio::test]
+async fn what_was_not_begun_at_shut_down_is_given_back_at_once() {
+    let (_stack, bus) = broker().await;
+    for n in 0..300 {
+        bus.publish(event(&n.to_string())).await.unwrap();
+    }
+    let handled = AtomicUsize::new(0);
+    read(&bus, 10, |_| {
+        handled.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    })
+    .await;
+    let first = handled.load(Ordering::SeqCst);
+    let begun = std::time::Instant::now();
+    read(&bus, 300 - first, |_| Ok(())).await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "not only after the ack wait of 30 s");
+}
+
+#[tokio::test]
+async fn the_ledger_lets_only_one_writer_win() {
+    let (_stack, bus) = broker().await;
+    let build = BuildKey::of("/ci", "1", "1");
+    let record = Record::open(Request::default(), "default".into(), Attempt { n: 1, ..Attempt::default() });
+    assert!(bus.create(&build, &record).await.unwrap());
+    assert!(!bus.create(&build, &record).await.unwrap());
+    let (read, revision) = bus.read(&build).await.unwrap().unwrap();
+    assert_eq!(read, record);
+    assert!(bus.replace(&build, &record, revision).await.unwrap());
+    assert!(!bus.replace(&build, &record, revision).await.unwrap(), "the revision is an old one now");
+
+    let binds = (0..8).map(|n| {
+        let (bus, build) = (bus.clone(), build.clone());
+        async move {
+            let bound = Bound { executor: "k8s".into(), uid: n.to_string(), at: Timestamp::UNIX_EPOCH };
+            amend(&bus, &build, |record| record.bind(1, bound.clone())).await.unwrap().unwrap()
+        }
+    });
+    let records = futures::future::join_all(binds).await;
+    assert!(records.iter().all(|record| record == &records[0]), "all see the same pod bound");
+    assert_eq!(bus.records().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_fires_once_can_be_set_again_and_can_be_stopped() {
+    let (_stack, bus) = broker().await;
+    let clock = |n: &str| Clock { executor: "k8s".into(), kind: ClockKind::Running, build: BuildKey::of("/", n, n), attempt: 1 };
+    let soon = || Timestamp::now() + Duration::from_millis(700);
+    bus.arm(&clock("again"), Timestamp::now() + Duration::from_secs(3600), TRACE).await.unwrap();
+    bus.arm(&clock("stopped"), soon(), TRACE).await.unwrap();
+    bus.arm(&clock("again"), soon(), TRACE).await.unwrap();
+    bus.arm(&clock("past"), Timestamp::UNIX_EPOCH, TRACE).await.unwrap();
+    bus.disarm(&clock("stopped")).await.unwrap();
+    bus.disarm(&clock("never armed")).await.unwrap();
+    bus.arm(&clock("last"), Timestamp::now() + Duration::from_millis(1500), TRACE).await.unwrap();
+
+    let fired = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let clocks = Durable::clocks("k8s");
+    let reading = bus.consume(&clocks, Window::default(), async { drop(stopped.await) }, |delivery| {
+        let clock: Clock = delivery.subject.parse().unwrap();
+        assert_eq!(switchyard_events::starting_trace(&delivery.event), TRACE);
+        if clock.build == BuildKey::of("/", "last", "last") {
+            drop(stop.lock().unwrap().take());
+        }
+        fired.lock().unwrap().push(clock.build);
+        std::future::ready(Ok::<(), Failed>(()))
+    });
+    timeout(PATIENCE, reading).await.expect("the last clock fires").unwrap();
+    let key = |n: &str| BuildKey::of("/", n, n);
+    assert_eq!(*fired.lock().unwrap(), [key("past"), key("again"), key("last")]);
+}
+
+#[tokio::test]
+async fn a_stored_event_is_found_again_by_its_place() {
+    let (_stack, bus) = broker().await;
+    bus.publish(event("1")).await.unwrap();
+    let found = bus.fetch("CI", 1).await.unwrap().unwrap();
+    assert_eq!(cloudevents::AttributesReader::id(&found.event), "1");
+    assert!(bus.fetch("CI", 2).await.unwrap().is_none());
+}
