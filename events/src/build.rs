@@ -69,8 +69,15 @@ impl BuildSpec {
     /// # Errors
     /// When a key is unknown, missing or of the wrong type, or when a value breaks its rule.
     pub fn parse(json: &str) -> Result<Self, InvalidBuild> {
-        let spec = serde_json::from_str::<Self>(json).or_else(|_| Self::parse_again(json))?;
-        spec.check().map(|()| spec)
+        serde_json::from_str::<Self>(json).or_else(|_| Self::parse_again(json))?.checked()
+    }
+
+    /// Checks a build that was read as a part of something else.
+    ///
+    /// # Errors
+    /// When a value breaks its rule.
+    pub fn checked(self) -> Result<Self, InvalidBuild> {
+        self.check().map(|()| self)
     }
 
     /// Reads with an eye on where an error is, which is slower.

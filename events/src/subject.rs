@@ -13,10 +13,12 @@ pub fn ci(tenant: &str, event_type: &str) -> String {
 /// The subject of an event of ours: `yard.<type>` and what consumers filter by.
 #[must_use]
 pub fn yard(event_type: &str, last: &[&str]) -> String {
-    let mut subject = format!("yard.{}", tokens(event_type));
+    let mut subject = String::with_capacity(128);
+    subject.push_str("yard.");
+    push_tokens(&mut subject, event_type);
     for part in last {
         subject.push('.');
-        subject.push_str(&token(part));
+        push_token(&mut subject, part);
     }
     subject
 }
@@ -36,29 +38,41 @@ pub fn tenant_of(subject: &str) -> Option<&str> {
 /// One token of a subject: what NATS would not take as a literal token becomes `_`.
 #[must_use]
 pub fn token(text: &str) -> String {
-    if text.is_empty() {
-        return "_".to_owned();
+    let mut token = String::with_capacity(text.len());
+    push_token(&mut token, text);
+    token
+}
+
+fn push_token(subject: &mut String, text: &str) {
+    match text {
+        "" => subject.push('_'),
+        _ if text.bytes().all(|b| b != b'.' && is_literal(b.into())) => subject.push_str(text),
+        _ => subject.extend(text.chars().map(|c| if c == '.' { '_' } else { literal(c) })),
     }
-    text.chars().map(|c| if c == '.' { '_' } else { literal(c) }).collect()
+}
+
+fn tokens(event_type: &str) -> String {
+    let mut subject = String::with_capacity(event_type.len());
+    push_tokens(&mut subject, event_type);
+    subject
 }
 
 /// Event types are dotted already; an empty token or a wildcard in a foreign one becomes `_`.
-fn tokens(event_type: &str) -> String {
-    let mut subject = String::with_capacity(event_type.len());
+fn push_tokens(subject: &mut String, event_type: &str) {
     for (n, part) in event_type.split('.').enumerate() {
         if n > 0 {
             subject.push('.');
         }
-        if part.is_empty() {
-            subject.push('_');
-        }
-        subject.extend(part.chars().map(literal));
+        push_token(subject, part);
     }
-    subject
 }
 
 fn literal(c: char) -> char {
-    if c.is_ascii_graphic() && !matches!(c, '*' | '>') { c } else { '_' }
+    if is_literal(c) { c } else { '_' }
+}
+
+fn is_literal(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '*' | '>')
 }
 
 /// A time limit that is being counted for one attempt.

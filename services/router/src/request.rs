@@ -35,9 +35,8 @@ pub enum Unbuildable {
 const FAMILIES: [&str; 4] = ["build", "pipelinerun", "testsuiterun", "testcaserun"];
 
 #[derive(Deserialize)]
-struct CustomData<'a> {
-    #[serde(borrow)]
-    build: Option<&'a RawValue>,
+struct CustomData<T> {
+    build: Option<T>,
 }
 
 /// Reads what a delivered event asks for; `None` where it only tells something.
@@ -50,16 +49,24 @@ pub fn asked(delivery: &Delivery) -> Result<Option<Asked>, Unreadable> {
     }
     let event = delivery.cdevent()?;
     let custom = event.custom_data.as_deref().map_or("null", RawValue::get);
-    let Ok(Some(CustomData { build: Some(wanted) })) = serde_json::from_str::<Option<CustomData<'_>>>(custom) else {
-        return Ok(None);
-    };
+    let Some(wanted) = wanted(custom) else { return Ok(None) };
     let spec = match validate(&event) {
-        Ok(()) => BuildSpec::parse(wanted.get()).map_err(Unbuildable::from),
+        Ok(()) => wanted.map_err(Unbuildable::from),
         Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     };
     let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
     let tenant = tenant_of(&delivery.subject).unwrap_or("default").to_owned();
     Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, spec }))
+}
+
+/// The build that custom data asks for; `None` where it asks for none.
+fn wanted(custom: &str) -> Option<Result<BuildSpec, InvalidBuild>> {
+    if let Ok(CustomData { build }) = serde_json::from_str::<CustomData<BuildSpec>>(custom) {
+        return build.map(BuildSpec::checked);
+    }
+    // Something is wrong: whether it is the build, and what, is found out in two steps.
+    let CustomData { build } = serde_json::from_str::<Option<CustomData<&RawValue>>>(custom).ok()??;
+    build.map(|build| BuildSpec::parse(build.get()))
 }
 
 fn is_request(event: &cloudevents::Event) -> bool {
