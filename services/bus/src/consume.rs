@@ -56,6 +56,12 @@ pub struct ConsumeError {
 
 const PROGRESS: Duration = Duration::from_secs(10);
 
+/// Nothing has arrived for so long: nothing more is on its way.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// When somebody else may have what was given back.
+const SOON: Duration = Duration::from_millis(500);
+
 impl Bus {
     /// Handles what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and
     /// what is in flight is finished.
@@ -159,11 +165,7 @@ impl Bus {
                 },
             }
         }
-        while let Some(Some(message)) = messages.next().now_or_never() {
-            if let Ok(message) = message {
-                answer(&message, AckKind::Nak(None)).await;
-            }
-        }
+        give_back(messages, 2 * window.batch).await;
         while inflight.next().await.is_some() {}
         true
     }
@@ -265,6 +267,17 @@ struct Place {
 impl Place {
     fn of(info: &Info<'_>) -> Self {
         Self { sequence: info.stream_sequence, delivered: u64::try_from(info.delivered).unwrap_or(1) }
+    }
+}
+
+/// Gives back what was delivered but not begun, as far as it has arrived. With a delay, or this very stream gets it again.
+async fn give_back(messages: &mut pull::Stream, most: usize) {
+    for _ in 0..most {
+        match tokio::time::timeout(QUIET, messages.next()).await {
+            Ok(Some(Ok(message))) => answer(&message, AckKind::Nak(Some(SOON))).await,
+            Ok(Some(Err(_))) => {}
+            Ok(None) | Err(_) => return,
+        }
     }
 }
 

@@ -106,20 +106,19 @@ impl Unlimited for Config {
 async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Change>, ProvisionError> {
     let what = format!("bucket {bucket}");
     let failed = |error: String| ProvisionError { what: what.clone(), error };
-    let (store, how) = match bus.js.get_key_value(bucket).await {
-        Ok(store) => (store, None),
-        Err(_) => {
-            let history = if bucket == "config" { 64 } else { 1 };
-            let config = kv::Config {
-                bucket: bucket.to_owned(),
-                history,
-                storage: StorageType::File,
-                num_replicas: replicas,
-                ..kv::Config::default()
-            };
-            let store = bus.js.create_key_value(config).await.map_err(|error| failed(error.to_string()))?;
-            (store, Some("created".to_owned()))
-        }
+    let (store, how) = if let Ok(store) = bus.js.get_key_value(bucket).await {
+        (store, None)
+    } else {
+        let history = if bucket == "config" { 64 } else { 1 };
+        let config = kv::Config {
+            bucket: bucket.to_owned(),
+            history,
+            storage: StorageType::File,
+            num_replicas: replicas,
+            ..kv::Config::default()
+        };
+        let store = bus.js.create_key_value(config).await.map_err(|error| failed(error.to_string()))?;
+        (store, Some("created".to_owned()))
     };
     let config = &store.stream.cached_info().config;
     if bucket != "builds" || !config.allow_direct {

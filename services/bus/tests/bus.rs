@@ -165,7 +165,7 @@ async fn a_clock_fires_once_can_be_set_again_and_can_be_stopped() {
     let (_stack, bus) = broker().await;
     let clock = |n: &str| Clock { executor: "k8s".into(), kind: ClockKind::Running, build: BuildKey::of("/", n, n), attempt: 1 };
     let soon = || Timestamp::now() + Duration::from_millis(700);
-    bus.arm(&clock("again"), Timestamp::now() + Duration::from_secs(3600), TRACE).await.unwrap();
+    bus.arm(&clock("again"), Timestamp::now() + Duration::from_hours(1), TRACE).await.unwrap();
     bus.arm(&clock("stopped"), soon(), TRACE).await.unwrap();
     bus.arm(&clock("again"), soon(), TRACE).await.unwrap();
     bus.arm(&clock("past"), Timestamp::UNIX_EPOCH, TRACE).await.unwrap();
