@@ -72,7 +72,7 @@ fn with(lines: &[&str]) -> String {
 fn the_development_fleet_loads() {
     let fleet = Fleet::parse(DEV).unwrap();
     let names: Vec<_> = fleet.executors().iter().map(|executor| (executor.name.as_str(), executor.weightage.value())).collect();
-    assert_eq!(names, [("k8s", 20.0), ("k8s-vm", 80.0)]);
+    assert_eq!(names, [("k8s", 60.0), ("k8s-vm", 40.0)]);
     for executor in fleet.executors() {
         assert_eq!(executor.plugin, Plugin::Kubernetes);
         assert_eq!(executor.kubernetes.runtime_class.as_deref(), Some("kata"));
