@@ -66,7 +66,7 @@ impl Bus {
     /// Handles what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and
     /// what is in flight is finished.
     ///
-    /// A message is acknowledged when its handler says `Ok`. `ready` is called whenever reading has begun.
+    /// A message is acknowledged when its handler says `Ok`.
     ///
     /// # Errors
     /// Never for what may pass; it waits for a broker, a stream or a consumer that is missing.

@@ -77,6 +77,9 @@ impl<X: Executor> Launcher<Bus, X> {
     /// None that passes by itself.
     pub async fn run(self, service: switchyard_runtime::Context, at_once: usize) -> anyhow::Result<()> {
         let routed = Durable::routed(self.executor.name());
+        if !self.bus.until_provisioned(&[&routed], service.shutdown.requested()).await {
+            return Ok(());
+        }
         service.health.ready();
         let window = Window { at_once, batch: at_once };
         self.bus.clone().consume(&routed, window, service.shutdown.requested(), |delivery| self.handle(delivery)).await?;

@@ -61,6 +61,9 @@ impl<X: Executor> Reaper<Bus, X> {
         let bus = self.bus.clone();
         let [progress, results, cancels, clocks] =
             [Durable::progress(&name), Durable::results(), Durable::cancels(&name), Durable::clocks(&name)];
+        if !bus.until_provisioned(&[&progress, &results, &cancels, &clocks], service.shutdown.requested()).await {
+            return Ok(());
+        }
         let stop = || service.shutdown.requested();
         let events = bus.consume(&progress, window, stop(), |delivery| self.progress(delivery)).boxed();
         let results = bus.consume(&results, window, stop(), |delivery| self.progress(delivery)).boxed();
