@@ -1,2 +1,49 @@
-//! Benchmarks against ceilings, on a real server.
-fn main() {}
+//! Benchmarks against ceilings, on a real server: each says how near the real code comes to what the same machine could do at most.
+//!
+//! A subcommand starts its own servers, loads them for a bounded time, prints a table and ends what it started.
+#![allow(clippy::print_stdout, reason = "the figures are what this program is for")]
+
+mod broker;
+mod cpu;
+mod figures;
+mod route;
+mod table;
+mod traced;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// What is measured is small allocations to a good part; this is the allocator that keeps them cheap across threads.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Measures Switchyard on this machine.
+#[derive(Parser)]
+#[command(version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Routes queued builds: how many a second, next to a loop that decides nothing, and how soon at a steady rate.
+    Route(route::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let done = match command {
+        Command::Route(args) => route::run(&args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
