@@ -13,11 +13,6 @@ mod traced;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-/// What is measured is small allocations to a good part; this is the allocator that keeps them cheap across threads.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures Switchyard on this machine.
 #[derive(Parser)]

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use switchyard_fleet::Fleet;
 
 use crate::traced;
+use latency::Load;
 use report::Run;
 
 /// Settings of `route`.
@@ -69,7 +70,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
 async fn measure(args: &Args, fleet: &Fleet) -> anyhow::Result<Run> {
     let (events, workers) = (args.events.get(), usize::from(args.workers));
     let (ours, template) = throughput::of_ours(events, workers, fleet).await?;
-    let ceiling = throughput::of_ceiling(events, workers, fleet, template).await?;
-    let latencies = latency::measure(fleet, workers, args.rate.get(), args.seconds).await?;
-    Ok(Run::of(&ours, &ceiling, &latencies))
+    let ceiling = throughput::of_ceiling(events, workers, fleet, template.clone()).await?;
+    let load = Load { rate: args.rate.get(), seconds: args.seconds };
+    let latencies = latency::of_ours(load, workers, fleet).await?;
+    let at_least = latency::of_ceiling(load, workers, fleet, template).await?;
+    Ok(Run::of((&ours, &latencies), (&ceiling, &at_least)))
 }

@@ -21,8 +21,8 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use switchyard_fleet::Fleet;
 use tokio::sync::mpsc;
 
-use super::{ours, requests};
-use crate::broker::{Broker, publish};
+use super::{ceiling, ours, requests, running::Running};
+use crate::broker::{Broker, Packet, publish};
 
 const ROUTED: &str = "yard.dev.cdeventsx.switchyard-build.routed.>";
 /// The seconds that are not counted: connections, caches and memory are new.
@@ -30,19 +30,46 @@ const WARM_UP: u32 = 1;
 /// How long the last routed event may be on its way.
 const LAST_WITHIN: Duration = Duration::from_secs(10);
 
-/// One latency per request of the counted seconds, sorted.
-pub(crate) async fn measure(fleet: &Fleet, workers: usize, rate: u32, seconds: u32) -> anyhow::Result<Vec<Duration>> {
+/// How many requests a second, for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
+}
+
+impl Load {
+    /// The warm-up included.
+    fn requests(self) -> u32 {
+        self.rate * (WARM_UP + self.seconds)
+    }
+}
+
+/// With our router at work: one latency per request of the counted seconds, sorted.
+pub(crate) async fn of_ours(load: Load, workers: usize, fleet: &Fleet) -> anyhow::Result<Vec<Duration>> {
+    measure(load, fleet, async |broker| ours::start(broker, workers, fleet).await).await
+}
+
+/// The same with the loop that decides nothing: what machine, server and client alone take.
+pub(crate) async fn of_ceiling(load: Load, workers: usize, fleet: &Fleet, template: Packet) -> anyhow::Result<Vec<Duration>> {
+    let builds = (0..load.requests()).map(requests::key).collect();
+    measure(load, fleet, async |broker| ceiling::start(broker, workers, template, builds).await).await
+}
+
+async fn measure<S>(load: Load, fleet: &Fleet, start: S) -> anyhow::Result<Vec<Duration>>
+where
+    S: AsyncFnOnce(&Broker) -> anyhow::Result<Running>,
+{
     let broker = Broker::start(fleet).await?;
-    let (warm_up, all) = (rate * WARM_UP, rate * (WARM_UP + seconds));
+    let (warm_up, all) = (load.rate * WARM_UP, load.requests());
     let numbers: HashMap<_, _> = (0..all).map(|n| (requests::key(n).to_string(), n)).collect();
-    let router = ours::start(&broker, workers, fleet).await?;
+    let running = start(&broker).await?;
     let arriving = listen(&broker).await?;
     let begin = Instant::now() + Duration::from_millis(200);
-    let due = move |n: u32| begin + Duration::from_secs(1) * n / rate;
+    let due = move |n: u32| begin + Duration::from_secs(1) * n / load.rate;
     let publisher = tokio::spawn(publish_at(broker.connect_publisher().await?, pace(all, due)));
     let mut latencies = arrivals(arriving, &numbers, due).await?;
     publisher.await??;
-    router.stop().await?;
+    running.stop().await?;
     broker.stop().await;
     latencies.retain(|(n, _)| *n >= warm_up);
     let mut counted: Vec<_> = latencies.into_iter().map(|(_, latency)| latency).collect();
