@@ -1,13 +1,18 @@
 //! One named place where builds run, as the fleet file describes it.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+};
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use switchyard_events::TimeLimit;
 
-use crate::{Resources, Weight};
+use crate::{Bytes, Resources, Weight};
 
 /// A named place where builds run.
 #[derive(Clone, Debug)]
@@ -22,6 +27,8 @@ pub struct Executor {
     pub exclusions: Exclusions,
     /// How it makes pods; of no effect for other plugins.
     pub kubernetes: KubernetesOptions,
+    /// How it runs processes; of no effect for other plugins.
+    pub process: ProcessOptions,
     /// How long a build may run that asks for nothing.
     pub build_timeout: TimeLimit,
     /// The most that any build may run.
@@ -64,6 +71,31 @@ pub struct KubernetesOptions {
     pub pod_labels: BTreeMap<String, String>,
     /// Annotations of every pod.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// How an executor runs builds as processes of this machine, with no isolation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessOptions {
+    /// Whether the steps of a build that names an image run without it. Else such a build is refused.
+    pub ignore_image: bool,
+    /// Where builds are kept, each executor in a folder of its name; without one, the launcher's and the reaper's own default.
+    pub folder: Option<PathBuf>,
+    /// How many builds may be there at once; without a number, as many as the machine has processors.
+    pub slots: Option<NonZeroU16>,
+    /// How long an ended build may take to go, once it was told.
+    pub termination_grace: TimeLimit,
+    /// What each process of a build may use.
+    pub limits: ProcessLimits,
+}
+
+/// What each process of a build may use, beside the memory that the build asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct ProcessLimits {
+    /// The largest file that it may write.
+    pub file_size: Option<Bytes>,
+    /// How many files it may have open at once.
+    pub open_files: Option<NonZeroU32>,
 }
 
 /// When an image is pulled.

@@ -1,12 +1,12 @@
 //! The fleet file as it is written: its keys and nothing else. Every unknown key is an error.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, num::NonZeroU16, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use switchyard_events::TimeLimit;
 
-use crate::{Bytes, Exclusions, ImagePullPolicy, Millicores, Weight};
+use crate::{Bytes, Exclusions, ImagePullPolicy, Millicores, Plugin, ProcessLimits, Weight};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,12 +148,36 @@ impl<T> Default for Classes<T> {
     }
 }
 
-/// What Switchyard adds to an executor.
+/// What Switchyard adds to an executor: the first two where builds are pods, the others where they are processes.
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Addition {
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) namespace: Option<String>,
+    pub(crate) ignore_image: Option<bool>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) slots: Option<NonZeroU16>,
+    pub(crate) termination_grace: Option<TimeLimit>,
+    pub(crate) limits: Option<ProcessLimits>,
+}
+
+impl Addition {
+    /// A key that has no effect where `plugin` runs the builds.
+    pub(crate) fn misplaced(&self, plugin: Plugin) -> Option<&'static str> {
+        let pods = [("kubeconfig", self.kubeconfig.is_some()), ("namespace", self.namespace.is_some())];
+        let processes = [
+            ("ignoreImage", self.ignore_image.is_some()),
+            ("folder", self.folder.is_some()),
+            ("slots", self.slots.is_some()),
+            ("terminationGrace", self.termination_grace.is_some()),
+            ("limits", self.limits.is_some()),
+        ];
+        let others: &[_] = match plugin {
+            Plugin::Kubernetes => &processes,
+            Plugin::Process => &pods,
+        };
+        others.iter().find(|(_, given)| *given).map(|(key, _)| *key)
+    }
 }
 
 /// How long each phase of a build may take. The running phase is the executor's own (`buildTimeout`).

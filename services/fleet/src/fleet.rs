@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use switchyard_events::{Limits, TimeLimit};
 
 use crate::{
-    Clocks, Executor, InvalidFleet, KubernetesOptions, Plugin, Resources, Sizes,
+    Clocks, Executor, InvalidFleet, KubernetesOptions, Plugin, ProcessOptions, Resources, Sizes,
     file::{Addition, Classes, Entry, File, Tenant},
 };
 
@@ -123,9 +123,23 @@ fn executor(name: String, entry: Entry, addition: Addition) -> Result<Executor, 
             return Err(invalid(&format!(".options.kubernetes.{key}"), "must be more than 0"));
         }
     }
-    let kubernetes = kubernetes(options.kubernetes, addition);
+    if let Some(key) = addition.misplaced(plugin) {
+        let rule = format!("has no effect on an executor of plugin {plugin}: take it out");
+        return Err(InvalidFleet::new(format!("executors.{name}.{key}"), rule));
+    }
+    let (process, kubernetes) = (process(&addition), kubernetes(options.kubernetes, addition));
     let Entry { weightage, exclusions, .. } = entry;
-    Ok(Executor { name, plugin, weightage, exclusions, kubernetes, build_timeout, max_build_timeout, kept })
+    Ok(Executor { name, plugin, weightage, exclusions, kubernetes, process, build_timeout, max_build_timeout, kept })
+}
+
+fn process(addition: &Addition) -> ProcessOptions {
+    ProcessOptions {
+        ignore_image: addition.ignore_image.unwrap_or(false),
+        folder: addition.folder.clone(),
+        slots: addition.slots,
+        termination_grace: addition.termination_grace.unwrap_or(TimeLimit::seconds(30)),
+        limits: addition.limits.unwrap_or_default(),
+    }
 }
 
 fn kubernetes(options: crate::file::Kubernetes, addition: Addition) -> KubernetesOptions {

@@ -12,7 +12,7 @@ mod invalid;
 mod size;
 mod weight;
 
-pub use executor::{Exclusions, Executor, ImagePullPolicy, KubernetesOptions, Plugin};
+pub use executor::{Exclusions, Executor, ImagePullPolicy, KubernetesOptions, Plugin, ProcessLimits, ProcessOptions};
 pub use file::Clocks;
 pub use fleet::Fleet;
 pub use invalid::InvalidFleet;

@@ -14,6 +14,14 @@ pub struct Millicores(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(u64);
 
+impl Bytes {
+    /// How many bytes.
+    #[must_use]
+    pub const fn count(self) -> u64 {
+        self.0
+    }
+}
+
 /// A size that an executor cannot give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a size: write a class ({classes}) or {examples}", classes = CLASSES.join(", "))]

@@ -50,6 +50,7 @@ executor:
   laptop: {pluginName: process, weightage: 0.5}
 executors:
   k8s: {kubeconfig: /etc/kubeconfig, namespace: elsewhere}
+  laptop: {ignoreImage: true, folder: /var/builds, slots: 3, terminationGrace: 5s, limits: {fileSize: 1Gi, openFiles: 512}}
 clocks: {queued: 8h, pending: 10m, teardown: 5m, grace: 60s, linger: 10m}
 tenants:
   default: {annotations: ['dev.switchyard/*']}
@@ -99,8 +100,31 @@ fn every_option_reaches_its_executor() {
     assert_eq!((k8s.pod_labels["team"].as_str(), k8s.annotations["note"].as_str()), ("a", "1"));
     let laptop = fleet.executor("laptop").unwrap();
     assert_eq!((laptop.plugin, laptop.weightage.to_string()), (Plugin::Process, "0.5".to_owned()));
+    let process = &laptop.process;
+    assert_eq!((process.ignore_image, process.folder.as_deref()), (true, Some(Path::new("/var/builds"))));
+    assert_eq!((process.slots.unwrap().get(), process.termination_grace), (3, TimeLimit::seconds(5)));
+    assert_eq!((process.limits.file_size.unwrap().count(), process.limits.open_files.unwrap().get()), (1 << 30, 512));
     assert_eq!(fleet.executor("k8s-vm").unwrap().weightage.to_string(), "80");
     assert_eq!(*fleet.clocks(), Fleet::parse(SCREWDRIVER).unwrap().clocks().to_owned(), "these are the defaults");
+}
+
+#[test]
+fn what_has_no_effect_on_an_executors_plugin_is_refused() {
+    let with = |keys: &str| {
+        format!("version: 1\nexecutor: {{plugin: k8s, k8s: {{}}, laptop: {{plugin: process}}}}\nexecutors: {{{keys}}}\n")
+    };
+    for (keys, wanted) in [
+        ("k8s: {ignoreImage: true}", "executors.k8s.ignoreImage: has no effect on an executor of plugin kubernetes"),
+        ("k8s: {slots: 2}", "executors.k8s.slots: has no effect"),
+        ("laptop: {namespace: builds}", "executors.laptop.namespace: has no effect on an executor of plugin process"),
+        ("laptop: {slots: 0}", "executors.laptop.slots"),
+        ("laptop: {limits: {filesize: 1}}", "unknown key \"filesize\": did you mean \"fileSize\"?"),
+    ] {
+        let error = error(&with(keys));
+        assert!(error.contains(wanted), "{error}");
+    }
+    let standard = Fleet::parse(&with("")).unwrap().executor("laptop").unwrap().process.clone();
+    assert!(!standard.ignore_image && standard.slots.is_none() && standard.folder.is_none());
 }
 
 #[test]
