@@ -139,6 +139,12 @@ pub struct Condemned {
     /// What a person should know beside the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Which container the reason is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The machine that the pod was given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// When.
     pub at: Timestamp,
 }
@@ -153,6 +159,12 @@ pub struct Decided {
     /// What a person should know beside the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Which container the reason is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The machine that the pod was given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// When.
     pub at: Timestamp,
     /// Whether another attempt follows; it stands in the record from the same write on.
@@ -189,13 +201,17 @@ impl Outcome {
     }
 }
 
-/// What is to be decided over an attempt.
+/// What is to be decided over an attempt, or what it is to be condemned for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The true reason; the outcome follows from it.
     pub reason: Reason,
     /// What a person should know beside the reason.
     pub message: Option<String>,
+    /// Which container the reason is about.
+    pub container: Option<String>,
+    /// The machine that the pod was given to.
+    pub node: Option<String>,
     /// Whether it is certain that no pod of this attempt runs or ever will: without it there is no retry.
     pub dead: bool,
     /// What the build itself reported.
@@ -206,7 +222,7 @@ impl Decision {
     /// A decision with nothing but its reason.
     #[must_use]
     pub fn new(reason: Reason, dead: bool) -> Self {
-        Self { reason, message: None, dead, result: None }
+        Self { reason, message: None, container: None, node: None, dead, result: None }
     }
 }
 
@@ -248,6 +264,12 @@ impl Attempt {
     #[must_use]
     pub fn is_bound_to(&self, uid: &str) -> bool {
         self.bound.as_ref().is_some_and(|bound| bound.uid == uid)
+    }
+
+    /// What is told of its end: what it was condemned for goes before what its pod says.
+    fn told(&self, decision: Decision) -> Decision {
+        let Some(Condemned { reason, message, container, node, .. }) = self.condemned.clone() else { return decision };
+        Decision { reason, message, container, node: node.or(decision.node), ..decision }
     }
 }
 
@@ -309,9 +331,11 @@ impl Record {
 
     /// Condemns the bound pod of attempt `n`, once.
     #[must_use]
-    pub fn condemn(&self, n: u32, reason: Reason, message: Option<String>, at: Timestamp) -> Option<Self> {
+    pub fn condemn(&self, n: u32, sentence: Decision, at: Timestamp) -> Option<Self> {
+        let Decision { reason, message, container, node, .. } = sentence;
         self.change(n, |attempt| {
-            (attempt.standing() == Standing::Bound).then(|| attempt.condemned = Some(Condemned { reason, message, at }))
+            (attempt.standing() == Standing::Bound)
+                .then(|| attempt.condemned = Some(Condemned { reason, message, container, node, at }))
         })
     }
 
@@ -321,13 +345,13 @@ impl Record {
         if self.cancelled.is_some() || self.latest().is_none_or(|attempt| attempt.decided.is_some()) {
             return None;
         }
-        let message = Some(format!("cancelled by {by}"));
+        let end = Decision { message: Some(format!("cancelled by {by}")), ..Decision::new(Reason::Cancelled, true) };
         let mut record = self.clone();
         record.cancelled = Some(Cancelled { at, by: by.to_owned() });
         let n = record.latest()?.n;
         let changed = match record.latest()?.standing() {
-            Standing::Open => record.decide(n, Decision { message, ..Decision::new(Reason::Cancelled, true) }, at),
-            Standing::Bound => record.condemn(n, Reason::Cancelled, message, at),
+            Standing::Open => record.decide(n, end, at),
+            Standing::Bound => record.condemn(n, end, at),
             Standing::Condemned | Standing::Decided | Standing::Closed => None,
         };
         Some(changed.unwrap_or(record))
@@ -339,16 +363,13 @@ impl Record {
     #[must_use]
     pub fn decide(&self, n: u32, decision: Decision, at: Timestamp) -> Option<Self> {
         let attempt = self.attempt(n).filter(|attempt| attempt.decided.is_none())?;
-        let Decision { reason, message, dead, result } = decision;
-        let (reason, message) = match &attempt.condemned {
-            Some(condemned) => (condemned.reason.clone(), condemned.message.clone()),
-            None => (reason, message),
-        };
+        let Decision { reason, message, container, node, dead, result } = attempt.told(decision);
         let last = self.latest().is_some_and(|latest| latest.n == n);
         let retry = dead && last && reason.is_infrastructure() && self.cancelled.is_none() && n < MAX_ATTEMPTS;
         let result = result.map(|result| cut(&result, MAX_RESULT).to_owned());
         let mut record = self.change(n, |attempt| {
-            attempt.decided = Some(Decided { outcome: reason.outcome(), reason, message, at, retry, result });
+            let outcome = reason.outcome();
+            attempt.decided = Some(Decided { outcome, reason, message, container, node, at, retry, result });
             Some(())
         })?;
         if retry {
@@ -408,7 +429,11 @@ mod tests {
         let cancelled = open().cancel("me", NOW).unwrap();
         assert_eq!(cancelled.bind(1, pod("a")), None);
         assert_eq!(cancelled.latest().unwrap().decided.as_ref().unwrap().outcome, Outcome::Cancel);
-        let condemned = bound().condemn(1, Reason::TimedOut(ClockKind::Pending), None, NOW).unwrap().cancel("me", NOW).unwrap();
+        let condemned = bound()
+            .condemn(1, Decision::new(Reason::TimedOut(ClockKind::Pending), false), NOW)
+            .unwrap()
+            .cancel("me", NOW)
+            .unwrap();
         let decided = condemned.decide(1, Decision::new(Reason::Deleted, true), NOW).unwrap();
         assert_eq!(decided.attempts.len(), 1);
         assert_eq!(decided.latest().unwrap().decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Pending));
@@ -416,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_condemned_reason_comes_before_the_pods_own() {
-        let record = bound().condemn(1, Reason::TimedOut(ClockKind::Running), None, NOW).unwrap();
+        let record = bound().condemn(1, Decision::new(Reason::TimedOut(ClockKind::Running), false), NOW).unwrap();
         let decided = record.decide(1, Decision::new(Reason::ExitCode(143), true), NOW).unwrap();
         assert_eq!(decided.attempt(1).unwrap().decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Running));
     }
@@ -426,7 +451,7 @@ mod tests {
         let decided = bound().decide(1, Decision::new(Reason::Succeeded, true), NOW).unwrap();
         assert_eq!(decided.decide(1, Decision::new(Reason::Cancelled, true), NOW), None);
         assert_eq!(decided.cancel("me", NOW), None);
-        assert_eq!(decided.condemn(1, Reason::Cancelled, None, NOW), None);
+        assert_eq!(decided.condemn(1, Decision::new(Reason::Cancelled, false), NOW), None);
     }
 
     #[test]
@@ -502,7 +527,7 @@ mod tests {
                 let next = match step {
                     Step::Bind => record.bind(n, pod(&format!("pod-{at}"))),
                     Step::Start => record.start(n, NOW),
-                    Step::Condemn(reason) => record.condemn(n, reason, None, NOW),
+                    Step::Condemn(reason) => record.condemn(n, Decision::new(reason, false), NOW),
                     Step::Cancel => record.cancel("me", NOW),
                     Step::Decide(reason, dead) => record.decide(n, Decision::new(reason, dead), NOW),
                     Step::Close => record.close(n),

@@ -34,7 +34,7 @@ pub use ledger::{
     Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_RESULT, Outcome, Record, Request, Standing,
 };
 pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
-pub use reason::Reason;
+pub use reason::{Class, Reason};
 pub use subject::{Clock, ClockKind, InvalidClock, ci, dead, tenant_of, token, yard};
 pub use violation::Violation;
 pub use vocabulary::{Definition, EventType, Field, Kind, Version, definitions, validate};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{About, EmitError, Outgoing};
-use crate::{BuildKey, Decided, Outcome, Reason, Record, Request, attempt_event_id, subject::yard};
+use crate::{BuildKey, Class, Decided, Outcome, Reason, Record, Request, attempt_event_id, subject::yard};
 
 /// What a finished event says beside its CDEvents content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,15 @@ pub struct BuildFinished {
     pub outcome: Outcome,
     /// The true reason.
     pub reason: Reason,
+    /// Whose business that reason is.
+    #[serde(default = "unknown_class")]
+    pub class: Class,
+    /// Which container the reason is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The machine that it ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// What a person should know beside the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<String>,
@@ -55,6 +64,9 @@ pub fn finished(record: &Record, build: &BuildKey, n: u32) -> Result<Option<Outg
         executor: attempt.executor.clone(),
         outcome: decided.outcome,
         reason: decided.reason.clone(),
+        class: decided.reason.class(),
+        container: decided.container.clone(),
+        node: decided.node.clone(),
         errors: errors(decided),
         retry: decided.retry,
         result: decided.result.as_ref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))),
@@ -70,6 +82,11 @@ pub fn finished(record: &Record, build: &BuildKey, n: u32) -> Result<Option<Outg
     let about = About { event_type: &event_type, id, at: decided.at, subject_id, subject_source, request };
     let subject = yard(&event_type, &[build.as_str(), &n.to_string()]);
     Ok(Some(Outgoing { subject, event: about.event(Some(&family.finished(record, build, &data)), &data)?, once: true }))
+}
+
+/// Of an event that an earlier release wrote.
+const fn unknown_class() -> Class {
+    Class::User
 }
 
 /// A time-out says so in its first word, as CDEvents has no outcome for it.

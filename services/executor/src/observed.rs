@@ -25,9 +25,10 @@ pub struct Observed {
     pub finished_at: Option<Timestamp>,
     /// The code that it returned, where it ended by itself or by a signal.
     pub exit: Option<i32>,
-    /// One word for why it waits or has ended: `Deleted` where it ended because it was told to, else the executor's own
-    /// (`Unschedulable`, `ErrImagePull`, `Evicted`, `OOMKilled`, …).
-    pub reason: Option<String>,
+    /// Why it waits or has ended, as far as that is known beside its code: `Deleted` where it ended because it was told to.
+    pub reason: Option<Reason>,
+    /// Which of its containers the reason or the code is about.
+    pub container: Option<String>,
     /// The executor's own sentence to that.
     pub message: Option<String>,
     /// What the build left as its result (the termination message).
@@ -97,16 +98,11 @@ impl Observed {
         if !self.dead {
             return None;
         }
-        Some(match (self.phase, self.reason.as_deref(), self.exit) {
+        Some(match (self.phase, &self.reason, self.exit) {
             (Phase::Succeeded, _, _) => Reason::Succeeded,
-            (_, Some("Evicted"), _) => Reason::Evicted,
-            (_, Some("DeadlineExceeded"), _) => Reason::DeadlineExceeded,
-            (_, Some("OOMKilled"), _) => Reason::Other("OOMKilled".to_owned()),
-            // What had ended before it was told to end keeps its own code.
-            (_, Some("Deleted"), _) => Reason::Deleted,
-            _ if self.deleting && self.started_at.is_none() => Reason::Deleted,
-            (_, _, Some(code)) => Reason::ExitCode(code),
-            (_, _, None) => Reason::Failed,
+            (_, Some(reason), _) => reason.clone(),
+            (_, None, Some(code)) => Reason::ExitCode(code),
+            (_, None, None) => Reason::Failed,
         })
     }
 }

@@ -5,7 +5,8 @@
 use switchyard_events::Step;
 
 /// Runs `NAME TEXT` pairs. As the first process of a container it must hand `SIGTERM` on: the kernel gives it no default. It may
-/// come at any moment, also before the shell knows its child.
+/// come at any moment, also before the shell knows its child. Which step failed is told in the log, and as the last line of the
+/// container's termination message, behind what the build itself left there.
 const SCRIPT: &str = r#"
 child='' asked=''
 trap 'asked=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :' TERM
@@ -17,12 +18,25 @@ while [ $# -gt 1 ]; do
   wait "$child" || code=$?
   while kill -0 "$child" 2>/dev/null; do code=0; wait "$child" || code=$?; done
   if [ "$code" -ne 0 ]; then
-    printf 'switchyard: step "%s" failed with exit code %s\n' "$1" "$code" >&2
+    said="switchyard: step \"$1\" failed with exit code $code"
+    printf '%s\n' "$said" >&2
+    end="${SWITCHYARD_TERMINATION_LOG:-/dev/termination-log}"
+    [ -n "$asked" ] || [ ! -w "$end" ] || printf '\n%s\n' "$said" >>"$end"
     exit "$code"
   fi
   shift 2
 done
 "#;
+
+/// What a termination message says beside the build's own: which step failed, with which code. Answers both apart.
+pub(crate) fn failed_step(message: &str) -> (&str, Option<(&str, i32)>) {
+    let told = || {
+        let (own, last) = message.trim_end().rsplit_once('\n').unwrap_or(("", message.trim_end()));
+        let (step, code) = last.strip_prefix("switchyard: step \"")?.rsplit_once("\" failed with exit code ")?;
+        Some((own.trim_end(), (step, code.parse().ok()?)))
+    };
+    told().map_or((message, None), |(own, step)| (own, Some(step)))
+}
 
 /// The command line that runs `steps`; `None` where there are none and the image's own entry point runs.
 pub(crate) fn command(steps: &[Step]) -> Option<Vec<String>> {
@@ -67,6 +81,23 @@ mod tests {
         assert_eq!((code, stdout.as_str()), (Some(1), "1\n"));
         assert_eq!(stderr, "switchyard: step \"unit tests\" failed with exit code 1\n");
         assert_eq!(run(&[("a", "exit 2")]).0, Some(2));
+    }
+
+    #[test]
+    fn the_step_that_failed_is_told_behind_the_builds_own_result() {
+        let folder = std::env::temp_dir().join(format!("switchyard-script-{}", std::process::id()));
+        for (file, own) in [("empty", ""), ("result", "{\"auc\": 1}"), ("lines", "a\nb\n")] {
+            let path = folder.with_extension(file);
+            std::fs::write(&path, own).unwrap();
+            let mut command = start(&[("a", "true"), ("unit \"tests\"", "exit 3")]);
+            command.env("SWITCHYARD_TERMINATION_LOG", &path).stderr(Stdio::null());
+            assert_eq!(command.status().unwrap().code(), Some(3));
+            let message = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(failed_step(&message), (own.trim_end(), Some(("unit \"tests\"", 3))));
+            std::fs::remove_file(path).unwrap();
+        }
+        assert_eq!(failed_step("{\"auc\": 1}"), ("{\"auc\": 1}", None));
+        assert_eq!(failed_step(""), ("", None));
     }
 
     #[test]

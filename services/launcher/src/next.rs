@@ -94,7 +94,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_has_ended_must_end_or_was_cancelled_never_runs() {
-        let condemned = bound("k8s").condemn(1, Reason::Cancelled, None, NOW).unwrap();
+        let condemned = bound("k8s").condemn(1, Decision::new(Reason::Cancelled, false), NOW).unwrap();
         let decided = bound("k8s").decide(1, Decision::new(Reason::Succeeded, true), NOW).unwrap();
         for record in [condemned, decided, open().cancel("me", NOW).unwrap(), bound("k8s").cancel("me", NOW).unwrap()] {
             assert_eq!(next(Some(&record), &routed("k8s", 1)), Next::Nothing);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use switchyard_bus::{
     ClockError, Clocks, Events, Ledger, LedgerError, PublishError, Revision, Settle, SettleError, Unreadable, settle,
 };
-use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Reason, Record};
+use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Record};
 use switchyard_executor::{Executor, Unreachable};
 use tracing::{info, warn};
 
@@ -14,7 +14,7 @@ use crate::Reaper;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// Write down why its pod must die.
-    Condemn(Reason, Option<String>),
+    Condemn(Decision),
     /// Write down how it ended.
     Decide(Decision),
     /// Say that it runs since then, and write that down.
@@ -135,7 +135,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         let mut again = None;
         for act in acts {
             let changed = match &act {
-                Act::Condemn(reason, why) => record.condemn(attempt, reason.clone(), why.clone(), (self.now)()),
+                Act::Condemn(sentence) => record.condemn(attempt, sentence.clone(), (self.now)()),
                 Act::Decide(decision) => record.decide(attempt, decision.clone(), (self.now)()),
                 Act::Start(at) => {
                     self.started(target, &record, *at).await?;
@@ -157,7 +157,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     async fn step(&self, target: Target<'_>, act: &Act, record: &Record) -> Result<(), ReapError> {
         let Target { build, attempt, uid } = target;
         match (act, uid) {
-            (Act::Condemn(reason, why), _) => info!(%build, attempt, %reason, why, "pod condemned"),
+            (Act::Condemn(Decision { reason, message, .. }), _) => info!(%build, attempt, %reason, message, "pod condemned"),
             (Act::Settle, _) => settle(&self.bus, build, record, attempt).await?,
             (Act::Arm(kind, at), _) => self.bus.arm(&self.clock(build, attempt, *kind), *at, &record.request.trace).await?,
             (Act::Ungate, Some(uid)) => self.executor.ungate(build, attempt, uid).await?,

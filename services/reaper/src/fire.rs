@@ -63,11 +63,7 @@ fn pending(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
             vec![Act::Arm(ClockKind::Running, running_until(attempt, Some(pod)))]
         }
         Look::Present(_) | Look::Absent if is_early(due, now) => vec![Act::Arm(ClockKind::Pending, due)],
-        Look::Present(pod) => condemn(
-            attempt,
-            timed_out(ClockKind::Pending, limit, pod.reason.as_deref().unwrap_or("it did not start"), false),
-            now,
-        ),
+        Look::Present(pod) => condemn(attempt, blamed(ClockKind::Pending, limit, "it did not start", pod), now),
         Look::Absent => condemn(attempt, timed_out(ClockKind::Pending, limit, "its pod is gone", false), now),
     }
 }
@@ -81,7 +77,12 @@ fn running(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
     if is_early(due, now) {
         return vec![Act::Arm(ClockKind::Running, due)];
     }
-    condemn(attempt, timed_out(ClockKind::Running, attempt.limits().running, "it was still running", false), now)
+    let (limit, but) = (attempt.limits().running, "it was still running");
+    let sentence = match look {
+        Look::Present(pod) => blamed(ClockKind::Running, limit, but, pod),
+        Look::Absent | Look::Unreachable => timed_out(ClockKind::Running, limit, but, false),
+    };
+    condemn(attempt, sentence, now)
 }
 
 /// Teardown of an attempt that nobody condemned: its pod had ended, or seemed so. One that is alive after all goes on.
@@ -111,12 +112,21 @@ fn ended(look: &Look) -> Decision {
 
 /// How an ended pod ended, in its own words.
 pub(crate) fn decision(pod: &Observed) -> Decision {
-    let reason = pod.end().unwrap_or(Reason::Lost);
+    let lost = || if pod.reason == Some(Reason::NodeLost) { Reason::NodeLost } else { Reason::Lost };
     Decision {
-        message: pod.message.clone().or_else(|| pod.reason.clone()),
+        message: pod.message.clone(),
+        container: pod.container.clone(),
+        node: pod.node.clone(),
         result: pod.result.clone(),
-        ..Decision::new(reason, pod.dead)
+        ..Decision::new(pod.end().unwrap_or_else(lost), pod.dead)
     }
+}
+
+/// A limit that a pod has overstepped: by what keeps it from starting or from being heard of, where that is known.
+fn blamed(clock: ClockKind, limit: TimeLimit, but: &str, pod: &Observed) -> Decision {
+    let late = timed_out(clock, limit, pod.message.as_deref().unwrap_or(but), false);
+    let reason = pod.reason.clone().unwrap_or_else(|| late.reason.clone());
+    Decision { reason, container: pod.container.clone(), node: pod.node.clone(), ..late }
 }
 
 /// What is left of a decided attempt's pod goes, once its logs could be collected; until it has gone the clock comes back.
@@ -134,7 +144,7 @@ fn bury(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
 }
 
 fn condemn(attempt: &Attempt, decision: Decision, now: Timestamp) -> Vec<Act> {
-    vec![Act::Condemn(decision.reason, decision.message), teardown(attempt, now), Act::Delete]
+    vec![Act::Condemn(decision), teardown(attempt, now), Act::Delete]
 }
 
 /// What a condemned attempt needs. Asked for again and again, it does not live longer: its teardown stays where it was.
@@ -250,8 +260,28 @@ mod tests {
         for (acts, kind, due) in
             [(waiting, ClockKind::Pending, 250), (absent, ClockKind::Pending, 250), (overrun, ClockKind::Running, 460)]
         {
-            assert!(matches!(&acts[0], Act::Condemn(Reason::TimedOut(condemned), Some(_)) if *condemned == kind), "{acts:?}");
+            let Act::Condemn(sentence) = &acts[0] else { panic!("{acts:?}") };
+            assert_eq!(sentence.reason, Reason::TimedOut(kind));
             assert_eq!(acts[1..], [arms(ClockKind::Teardown, due), Act::Delete]);
+        }
+    }
+
+    #[test]
+    fn a_pod_is_condemned_for_what_keeps_it_from_starting_or_from_being_heard_of() {
+        for (phase, reason, kind, now) in [
+            (Phase::Pending, Reason::ImagePull, ClockKind::Pending, 200),
+            (Phase::Pending, Reason::SandboxFailed, ClockKind::Pending, 200),
+            (Phase::Running, Reason::NodeLost, ClockKind::Running, 410),
+        ] {
+            let (container, node) = (Some("build".to_owned()), Some("n".to_owned()));
+            let message = Some("no".to_owned());
+            let pod = Observed { reason: Some(reason.clone()), container, node, message, ..pod(phase) };
+            let acts = fire(kind, &bound(), 1, &there(pod), at(now));
+            let Act::Condemn(sentence) = &acts[0] else { panic!("{acts:?}") };
+            assert_eq!((&sentence.reason, sentence.dead), (&reason, false));
+            let place = (sentence.container.as_deref(), sentence.node.as_deref());
+            assert_eq!(place, (Some("build"), Some("n")));
+            assert!(sentence.message.as_deref().unwrap().ends_with(": no"), "{sentence:?}");
         }
     }
 
@@ -327,7 +357,7 @@ mod tests {
             let touches = |act: &Act| matches!(act, Act::Delete | Act::Release | Act::Ungate);
             let first = acts.iter().position(touches).unwrap_or(acts.len());
             prop_assert!(acts[first..].iter().all(touches), "an executor that is away would hide {acts:?}");
-            let writes = acts.iter().filter(|act| matches!(act, Act::Condemn(..) | Act::Decide(_) | Act::Start(_))).count();
+            let writes = acts.iter().filter(|act| matches!(act, Act::Condemn(_) | Act::Decide(_) | Act::Start(_))).count();
             prop_assert!(writes <= 1, "only the first of two writes would be checked: {acts:?}");
             prop_assert!(!acts.contains(&Act::Release) || record.attempts[0].decided.is_some() || writes == 1);
         }

@@ -40,7 +40,7 @@ pub(crate) fn bound() -> Record {
 }
 
 pub(crate) fn condemned() -> Record {
-    bound().condemn(1, Reason::TimedOut(ClockKind::Pending), None, at(200)).unwrap()
+    bound().condemn(1, Decision::new(Reason::TimedOut(ClockKind::Pending), false), at(200)).unwrap()
 }
 
 pub(crate) fn decided() -> Record {
@@ -65,6 +65,7 @@ pub(crate) fn pod(phase: Phase) -> Observed {
         finished_at: phase.is_ended().then(|| at(20)),
         exit: phase.is_ended().then_some(i32::from(phase == Phase::Failed)),
         reason: None,
+        container: None,
         message: None,
         result: None,
         deleting: false,
@@ -110,7 +111,7 @@ pub(crate) fn records() -> impl Strategy<Value = Record> {
             let changed = match step {
                 0 => record.routed(n, "k8s", now, LIMITS).or_else(|| record.bind(n, pod_of("u"))),
                 1 => record.start(n, now),
-                2 => record.condemn(n, Reason::TimedOut(ClockKind::Pending), None, now),
+                2 => record.condemn(n, Decision::new(Reason::TimedOut(ClockKind::Pending), false), now),
                 3 if flag => record.cancel("me", now),
                 3 | 4 => record.decide(n, Decision::new(Reason::Deleted, flag), now),
                 _ => (1..=MAX_ATTEMPTS).find_map(|n| record.close(n)),

@@ -180,7 +180,7 @@ mod tests {
     fn written(record: &Record, acts: &[Act], now: Timestamp) -> Record {
         acts.iter().fold(record.clone(), |record, act| {
             let changed = match act {
-                Act::Condemn(reason, why) => record.condemn(1, reason.clone(), why.clone(), now),
+                Act::Condemn(sentence) => record.condemn(1, sentence.clone(), now),
                 Act::Decide(decision) => record.decide(1, decision.clone(), now),
                 Act::Start(at) => record.start(1, *at),
                 Act::Settle => record.close(1),
@@ -212,7 +212,7 @@ mod tests {
             if acts.contains(&Act::Release) {
                 prop_assert!(!ours || (attempt.decided.is_some() && (pod.dead || pod.forced)));
             }
-            let writes = acts.iter().filter(|act| matches!(act, Act::Condemn(..) | Act::Decide(_) | Act::Start(_))).count();
+            let writes = acts.iter().filter(|act| matches!(act, Act::Condemn(_) | Act::Decide(_) | Act::Start(_))).count();
             prop_assert!(writes <= 1, "only the first of two writes would be checked: {acts:?}");
         }
 

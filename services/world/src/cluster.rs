@@ -1,7 +1,7 @@
 //! A cluster: pods with a gate and a finalizer, and what a watch would tell of them.
 
 use jiff::Timestamp;
-use switchyard_events::BuildKey;
+use switchyard_events::{BuildKey, Reason};
 use switchyard_executor::{Observed, Phase};
 
 /// Whether the API server answers.
@@ -69,7 +69,12 @@ impl Pod {
             started_at: self.started_at,
             finished_at: self.finished_at,
             exit: self.exit,
-            reason: self.evicted.then(|| "Evicted".to_owned()),
+            reason: if self.evicted {
+                Some(Reason::Evicted)
+            } else {
+                (self.deleting && self.dead() && self.exit.is_none_or(|code| code == 143)).then_some(Reason::Deleted)
+            },
+            container: None,
             message: None,
             result: None,
             deleting: self.deleting,

@@ -59,7 +59,8 @@ impl Kubernetes {
         let client = Client::try_from(config)
             .map_err(|error| ConnectError::Client { executor: executor.name.clone(), why: with_causes(&error) })?;
         let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
-        Ok(Self { pods: Api::namespaced(client, &options.namespace), name, options, permits: Semaphore::new(AT_ONCE) })
+        let (pods, events) = (Api::namespaced(client.clone(), &options.namespace), Api::namespaced(client, &options.namespace));
+        Ok(Self { pods, events, name, options, permits: Semaphore::new(AT_ONCE) })
     }
 }
 

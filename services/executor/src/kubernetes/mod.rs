@@ -2,6 +2,7 @@
 //!
 //! The gate keeps it from running until it is bound, the finalizer keeps it until its end is written down.
 
+mod cause;
 mod connect;
 mod marks;
 mod observe;
@@ -12,10 +13,10 @@ mod watch;
 use std::{future::Future, time::Duration};
 
 use futures::stream::BoxStream;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::{Value, json};
 use switchyard_events::BuildKey;
@@ -24,7 +25,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 pub use connect::ConnectError;
 
-use crate::{CreateError, Executor, Launch, Observed, Seen, Unreachable};
+use crate::{CreateError, Executor, Launch, Observed, Phase, Seen, Unreachable};
 use observe::observe;
 use refusal::Refusal;
 
@@ -40,6 +41,7 @@ pub struct Kubernetes {
     name: String,
     options: KubernetesOptions,
     pods: Api<Pod>,
+    events: Api<Event>,
     permits: Semaphore,
 }
 
@@ -59,7 +61,20 @@ impl Kubernetes {
     /// The pod of that name, if it is one of ours.
     async fn ours(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Refusal> {
         let pod = self.ask(self.pods.get_opt(&marks::pod_name(build, attempt))).await?;
-        Ok(pod.as_ref().filter(|pod| marks::is_of(pod, &self.name)).and_then(observe))
+        let Some(pod) = pod.filter(|pod| marks::is_of(pod, &self.name)) else { return Ok(None) };
+        let observed = observe(&pod, &[]);
+        match &observed {
+            Some(seen) if seen.phase == Phase::Pending && seen.reason.is_none() => {
+                Ok(observe(&pod, &self.said_of(&seen.uid).await))
+            }
+            _ => Ok(observed),
+        }
+    }
+
+    /// What the cluster's events say of that uid. They only explain: where they cannot be read, nothing is explained.
+    async fn said_of(&self, uid: &str) -> Vec<Event> {
+        let params = ListParams::default().fields(&format!("involvedObject.uid={uid}")).limit(100);
+        self.ask(self.events.list(&params)).await.map(|list| list.items).unwrap_or_default()
     }
 
     /// The uid of the pod that stands in the way of a new one, where it is the very one that was to be created.
@@ -67,7 +82,7 @@ impl Kubernetes {
         let name = marks::pod_name(&launch.build, launch.attempt);
         let pod = self.ask(self.pods.get_opt(&name)).await.map_err(Refusal::of_create)?;
         let Some(pod) = pod else { return Err(CreateError::Later(format!("pod {name} has just gone"))) };
-        match observe(&pod).filter(|_| marks::is_for(&pod, launch)) {
+        match observe(&pod, &[]).filter(|_| marks::is_for(&pod, launch)) {
             None => Err(CreateError::Rejected(format!("a pod {name} that is not of this build is in the way"))),
             Some(ours) if ours.deleting => Err(CreateError::Later(format!("pod {name} is going"))),
             Some(ours) => Ok(ours.uid),

@@ -1,14 +1,19 @@
 //! What a pod says, in our words.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod, PodStatus};
 use kube::ResourceExt as _;
+use switchyard_events::Reason;
 
-use super::{marks, pod::CONTAINER};
-use crate::{Observed, Phase};
+use super::{
+    cause::{self, Cause},
+    marks,
+    pod::CONTAINER,
+};
+use crate::{Observed, Phase, script::failed_step};
 
-/// What is known of the attempt that `pod` is for; `None` where it is none of ours.
-pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
+/// What is known of the attempt that `pod` is for, from its status and what `events` say of it; `None` where it is none of ours.
+pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
     let (build, attempt) = marks::attempt_of(pod)?;
     let created_at = pod.creation_timestamp()?.0;
     let none = PodStatus::default();
@@ -17,17 +22,23 @@ pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
     let phase = phase(pod, status, &state);
     let deleting = pod.metadata.deletion_timestamp.is_some();
     let times = Times::of(status, &state);
-    let (said, message) = words(status, &state, phase);
     // A pod that is going is given to no node any more: the API server refuses the binding.
     let dead = phase.is_ended() || (deleting && node(pod).is_none());
-    let told = phase != Phase::Succeeded && dead && ended_by_deletion(pod, times.finished, exit(&state));
+    let told = dead && ended_by_deletion(pod, times.finished, exit(&state));
+    let Cause { reason, container, message } = match phase {
+        Phase::Succeeded => Cause::default(),
+        Phase::Failed => cause::of_failure(status, told),
+        _ if dead => Cause { reason: Some(Reason::Deleted), ..Cause::default() },
+        Phase::Pending => cause::of_waiting(status, events),
+        Phase::Gated | Phase::Running => cause::lost(status).unwrap_or_default(),
+    };
     Some(Observed {
         uid: pod.uid()?,
         since: times.since(phase, created_at, status),
         started_at: times.started,
         finished_at: times.finished.or_else(|| dead.then(|| deleted_at(pod)).flatten()),
-        exit: exit(&state),
-        result: state.terminated.and_then(|end| end.message).filter(|text| times.started.is_some() && !text.is_empty()),
+        exit: exit(&state).filter(|code| *code != 0 || phase == Phase::Succeeded).or_else(|| cause::code(status)),
+        result: state.terminated.and_then(|end| own_result(end.message?)).filter(|_| times.started.is_some()),
         forced: deleting && !dead && pod.metadata.deletion_grace_period_seconds == Some(0),
         held: pod.finalizers().iter().any(|name| name == marks::FINALIZER),
         traceparent: pod.annotations().get(marks::TRACEPARENT).cloned(),
@@ -36,11 +47,21 @@ pub(crate) fn observe(pod: &Pod) -> Option<Observed> {
         attempt,
         phase,
         created_at,
-        reason: said.or_else(|| told.then(|| "Deleted".to_owned())),
+        reason,
+        container,
         message,
         deleting,
         dead,
     })
+}
+
+/// What the build left as its result, without the line that says which step failed.
+fn own_result(message: String) -> Option<String> {
+    let own = match failed_step(&message) {
+        (own, Some(_)) => own.to_owned(),
+        (_, None) => message,
+    };
+    (!own.is_empty()).then_some(own)
 }
 
 /// The container that runs the build; others (sidecars that an admission plugin adds) do not count.
@@ -124,38 +145,14 @@ fn is_real(time: &Timestamp) -> bool {
     time.as_second() > 0
 }
 
-fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a PodCondition> {
-    status.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
-}
-
 fn turned(status: &PodStatus, kind: &str) -> Option<Timestamp> {
-    condition(status, kind)?.last_transition_time.as_ref().map(|time| time.0)
+    cause::condition(status, kind)?.last_transition_time.as_ref().map(|time| time.0)
 }
 
 /// The code, unless it was made up for a container that nobody saw end.
 fn exit(state: &ContainerState) -> Option<i32> {
     let end = state.terminated.as_ref()?;
     (end.reason.as_deref() != Some("ContainerStatusUnknown")).then_some(end.exit_code)
-}
-
-/// Words that say only what the phase or the code says already.
-const NO_NEWS: [&str; 6] = ["", "Completed", "Error", "ContainerCreating", "PodInitializing", "ContainerStatusUnknown"];
-
-/// Why it waits or has ended: the pod's own word, the disruption's, the container's, the scheduler's, in this order.
-fn words(status: &PodStatus, state: &ContainerState, phase: Phase) -> (Option<String>, Option<String>) {
-    let disrupted = condition(status, "DisruptionTarget").filter(|found| found.status == "True" && phase == Phase::Failed);
-    let unscheduled = condition(status, "PodScheduled").filter(|found| found.status == "False" && phase == Phase::Pending);
-    let said = [
-        Some((status.reason.as_deref(), status.message.as_deref())),
-        // By the API, by a preemption or by a taint: to the build it is the same as an eviction by the node.
-        disrupted.map(|found| (Some("Evicted"), found.message.as_deref())),
-        state.terminated.as_ref().map(|end| (end.reason.as_deref(), None)),
-        state.waiting.as_ref().map(|waiting| (waiting.reason.as_deref(), waiting.message.as_deref())),
-        unscheduled.map(|found| (found.reason.as_deref(), found.message.as_deref())),
-    ];
-    let news = said.into_iter().flatten().find(|(reason, _)| reason.is_some_and(|reason| !NO_NEWS.contains(&reason)));
-    let (reason, message) = news.unwrap_or_default();
-    (reason.map(str::to_owned), message.filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
 /// Kubernetes cuts times to whole seconds. A start counts from the end of its second, so that no limit ever comes early.
@@ -166,14 +163,13 @@ fn end_of_second(time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use switchyard_events::Reason;
 
     use super::*;
     use crate::kubernetes::pod::tests::example;
 
     /// What is observed of our pod with this status, bound to a node and ungated.
     fn seen(status: Value) -> Observed {
-        observe(&with(status)).unwrap()
+        observe(&with(status), &[]).unwrap()
     }
 
     fn with(status: Value) -> Pod {
@@ -213,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_new_pod_is_gated_and_held() {
-        let observed = observe(&example(3)).unwrap();
+        let observed = observe(&example(3), &[]).unwrap();
         assert_eq!((observed.phase, observed.attempt, observed.uid.as_str()), (Phase::Gated, 3, "uid-1"));
         assert!(observed.held && !observed.dead && !observed.deleting && observed.end().is_none());
         assert_eq!(observed.since, observed.created_at);
@@ -225,8 +221,8 @@ mod tests {
         let mut pod = with(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/4 nodes are available", "lastTransitionTime": at(2)}]}));
         pod.spec.as_mut().unwrap().node_name = None;
-        let observed = observe(&pod).unwrap();
-        assert_eq!((observed.phase, observed.reason.as_deref()), (Phase::Pending, Some("Unschedulable")));
+        let observed = observe(&pod, &[]).unwrap();
+        assert_eq!((observed.phase, observed.reason), (Phase::Pending, Some(Reason::Unschedulable)));
         assert_eq!((observed.message.as_deref(), Some(observed.since)), (Some("0/4 nodes are available"), time(2)));
         assert!(!observed.dead);
     }
@@ -238,8 +234,11 @@ mod tests {
         let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
         // A sidecar runs already: the pod's own phase is Running, the build's is not.
         let observed = seen(status("Running", waiting));
-        assert_eq!((observed.phase, observed.reason.as_deref()), (Phase::Pending, Some("ErrImagePull")));
-        assert_eq!(observed.message.as_deref(), Some("not found"));
+        assert_eq!((observed.phase, observed.reason), (Phase::Pending, Some(Reason::ImagePull)));
+        assert_eq!(
+            (observed.message.as_deref(), observed.container.as_deref()),
+            (Some("ErrImagePull: not found"), Some("build"))
+        );
     }
 
     #[test]
@@ -254,7 +253,7 @@ mod tests {
     fn a_pod_that_succeeded_hands_over_its_result() {
         let observed = seen(status("Succeeded", ended(0, "Completed")));
         assert_eq!((observed.phase, observed.exit, observed.finished_at), (Phase::Succeeded, Some(0), time(5)));
-        assert_eq!((observed.result.as_deref(), observed.reason.as_deref()), (Some("{\"auc\": 1}"), None));
+        assert_eq!((observed.result.as_deref(), observed.reason.clone()), (Some("{\"auc\": 1}"), None));
         assert!(observed.dead);
         assert_eq!(observed.end(), Some(Reason::Succeeded));
     }
@@ -276,7 +275,7 @@ mod tests {
         assert_eq!(observed.message.as_deref(), Some("The node was low on resource: memory."));
         let mut by_preemption = status("Failed", ended(143, "Error"));
         by_preemption["conditions"] = json!([{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]);
-        assert_eq!(observe(&deleted(with(by_preemption), 30)).unwrap().end(), Some(Reason::Evicted));
+        assert_eq!(observe(&deleted(with(by_preemption), 30), &[]).unwrap().end(), Some(Reason::Evicted));
     }
 
     #[test]
@@ -294,13 +293,13 @@ mod tests {
     #[test]
     fn a_pod_that_used_too_much_memory_says_so() {
         let observed = seen(status("Failed", ended(137, "OOMKilled")));
-        assert_eq!((observed.reason.as_deref(), observed.exit), (Some("OOMKilled"), Some(137)));
-        assert_eq!(observed.end(), Some(Reason::Other("OOMKilled".to_owned())));
+        assert_eq!((observed.container.as_deref(), observed.exit), (Some("build"), Some(137)));
+        assert_eq!(observed.end(), Some(Reason::OutOfMemory));
     }
 
     #[test]
     fn a_pod_deleted_before_it_had_a_node_is_dead_for_certain() {
-        let observed = observe(&deleted(example(1), 0)).unwrap();
+        let observed = observe(&deleted(example(1), 0), &[]).unwrap();
         assert!(observed.dead && observed.deleting && !observed.forced && observed.held);
         assert_eq!((observed.end(), observed.finished_at), (Some(Reason::Deleted), time(9)));
     }
@@ -308,25 +307,25 @@ mod tests {
     #[test]
     fn a_pod_deleted_on_its_node_is_dead_only_once_it_has_ended() {
         let creating = status("Pending", json!({"waiting": {"reason": "ContainerCreating"}}));
-        assert!(!observe(&deleted(with(creating), 30)).unwrap().dead);
+        assert!(!observe(&deleted(with(creating), 30), &[]).unwrap().dead);
         let running = status("Running", json!({"running": {"startedAt": at(1)}}));
-        let going = observe(&deleted(with(running.clone()), 30)).unwrap();
+        let going = observe(&deleted(with(running.clone()), 30), &[]).unwrap();
         assert!(going.deleting && !going.dead && !going.forced);
-        let forced = observe(&deleted(with(running), 0)).unwrap();
+        let forced = observe(&deleted(with(running), 0), &[]).unwrap();
         assert!(forced.forced && !forced.dead && forced.end().is_none(), "nobody saw it end");
-        let stopped = observe(&deleted(with(status("Failed", ended(143, "Error"))), 0)).unwrap();
+        let stopped = observe(&deleted(with(status("Failed", ended(143, "Error"))), 0), &[]).unwrap();
         assert!(stopped.dead && !stopped.forced);
         assert_eq!(stopped.end(), Some(Reason::Deleted));
     }
 
     #[test]
     fn a_pod_that_had_ended_before_it_was_deleted_keeps_its_own_end() {
-        let end = |code, grace| observe(&deleted(with(status("Failed", ended(code, "Error"))), grace)).unwrap().end();
+        let end = |code, grace| observe(&deleted(with(status("Failed", ended(code, "Error"))), grace), &[]).unwrap().end();
         // Ended in second 5, and deleted in second 9, or in second 4 with a grace of 5.
         assert_eq!(end(2, 0), Some(Reason::ExitCode(2)));
         assert_eq!(end(2, 5), Some(Reason::Deleted), "it minded SIGTERM in its own way");
         assert_eq!(end(143, 5), Some(Reason::Deleted));
-        let succeeded = observe(&deleted(with(status("Succeeded", ended(0, "Completed"))), 5)).unwrap();
+        let succeeded = observe(&deleted(with(status("Succeeded", ended(0, "Completed"))), 5), &[]).unwrap();
         assert_eq!(succeeded.end(), Some(Reason::Succeeded));
     }
 
@@ -335,13 +334,68 @@ mod tests {
         let mut lost = status("Running", json!({"running": {"startedAt": at(1)}}));
         lost["reason"] = json!("NodeLost");
         let observed = seen(lost);
-        assert_eq!((observed.phase, observed.reason.as_deref(), observed.dead), (Phase::Running, Some("NodeLost"), false));
+        assert_eq!((observed.phase, observed.reason, observed.dead), (Phase::Running, Some(Reason::NodeLost), false));
+    }
+
+    #[test]
+    fn a_step_that_failed_is_named_and_leaves_the_result_as_it_was() {
+        let mut end = ended(3, "Error");
+        end["terminated"]["message"] = json!("{\"auc\": 1}\nswitchyard: step \"unit tests\" failed with exit code 3\n");
+        let observed = seen(status("Failed", end.clone()));
+        assert_eq!(observed.end(), Some(Reason::StepFailed("unit tests".to_owned(), 3)));
+        assert_eq!((observed.result.as_deref(), observed.container.as_deref()), (Some("{\"auc\": 1}"), Some("build")));
+        end["terminated"]["exitCode"] = json!(4);
+        assert_eq!(seen(status("Failed", end)).end(), Some(Reason::ExitCode(4)), "a build that says another code than it has");
+    }
+
+    #[test]
+    fn an_init_container_that_failed_is_named() {
+        let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+        let mut failed = status("Failed", waiting);
+        failed["initContainerStatuses"] = json!([
+            {"name": "first", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": ended(0, "Completed")},
+            {"name": "fetch", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": ended(5, "Error")}]);
+        let observed = seen(failed.clone());
+        assert_eq!((observed.end(), observed.container.as_deref()), (Some(Reason::ExitCode(5)), Some("fetch")));
+        failed["initContainerStatuses"][1]["state"]["terminated"]["reason"] = json!("OOMKilled");
+        assert_eq!(seen(failed).end(), Some(Reason::OutOfMemory));
+        let mut pulling = status("Pending", json!({"waiting": {"reason": "PodInitializing"}}));
+        pulling["initContainerStatuses"] = json!([{"name": "fetch", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "InvalidImageName", "message": "couldn't parse image name"}}}]);
+        let observed = seen(pulling);
+        assert_eq!((observed.reason, observed.container.as_deref()), (Some(Reason::InvalidImage), Some("fetch")));
+    }
+
+    #[test]
+    fn that_a_virtual_machine_does_not_start_is_told_by_events_alone() {
+        let pod = with(status("Pending", json!({"waiting": {"reason": "ContainerCreating"}})));
+        let event = |reason: &str, second| -> Event {
+            serde_json::from_value(json!({"metadata": {}, "involvedObject": {}, "type": "Warning", "reason": reason,
+                "message": format!("{reason} in second {second}"), "lastTimestamp": at(second)}))
+            .unwrap()
+        };
+        let told = |events: &[Event]| {
+            let observed = observe(&pod, events).unwrap();
+            (observed.reason, observed.message)
+        };
+        let sandbox = Some("FailedCreatePodSandBox in second 3".to_owned());
+        let events = [event("FailedCreatePodSandBox", 2), event("FailedCreatePodSandBox", 3), event("FailedMount", 4)];
+        assert_eq!(told(&events), (Some(Reason::SandboxFailed), sandbox));
+        assert_eq!(told(&events[2..]), (None, Some("FailedMount: FailedMount in second 4".to_owned())));
+        assert_eq!(told(&[]), (None, None));
+    }
+
+    #[test]
+    fn a_node_that_had_no_room_after_all_is_not_the_builds_fault() {
+        let failed = json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"});
+        let observed = seen(failed);
+        assert_eq!((observed.end(), observed.exit), (Some(Reason::Unschedulable), None));
     }
 
     #[test]
     fn a_pod_of_somebody_else_is_not_observed() {
         let mut pod = example(1);
         pod.metadata.labels.as_mut().unwrap().remove(marks::BUILD);
-        assert_eq!(observe(&pod), None);
+        assert_eq!(observe(&pod, &[]), None);
     }
 }

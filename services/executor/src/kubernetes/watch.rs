@@ -87,7 +87,7 @@ impl Known {
     }
 
     fn present(&mut self, pod: &Pod) -> Option<Seen> {
-        let observed = observe(pod)?;
+        let observed = observe(pod, &[])?;
         self.now.insert(observed.uid.clone(), (observed.build.clone(), observed.attempt));
         Some(Seen::Present(Box::new(observed)))
     }

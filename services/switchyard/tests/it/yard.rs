@@ -46,11 +46,16 @@ pub(crate) struct Ran {
 
 impl Yard {
     pub(crate) async fn start(jaeger: bool, replicas: usize) -> Self {
-        let executors = vec!["k8s".to_owned(), "k8s-vm".to_owned()];
+        Self::of(FLEET, &["k8s", "k8s-vm"], jaeger, replicas).await
+    }
+
+    /// An installation with this fleet file and these executors in it.
+    pub(crate) async fn of(fleet_file: &str, executors: &[&str], jaeger: bool, replicas: usize) -> Self {
+        let executors: Vec<_> = executors.iter().map(|&name| name.to_owned()).collect();
         let options = StackOptions { executors: executors.clone(), tenants: vec!["acme".into()], jaeger, control_plane: true };
         let stack = Stack::start(&options).await.unwrap();
         let fleet = stack.folder().join("fleet.yaml");
-        std::fs::write(&fleet, FLEET).unwrap();
+        std::fs::write(&fleet, fleet_file).unwrap();
         let environment = vec![
             ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "200".to_owned()),
             ("SWITCHYARD_SWEEP_SECONDS".to_owned(), "5".to_owned()),

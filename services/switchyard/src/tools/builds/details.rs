@@ -63,6 +63,9 @@ impl Facts {
         self.may("  ended", ended_at.map(|at| after(at, last.map(|last| last.0), last.map_or("", |last| last.1))));
         self.may("  outcome", attempt.outcome.map(Outcome::name));
         self.may("  reason", attempt.reason.as_ref());
+        self.may("  class", attempt.class);
+        self.may("  container", attempt.container.as_ref());
+        self.may("  node", attempt.node.as_ref());
         self.may("  message", attempt.message.as_ref());
         self.may("  retry", attempt.retry.then_some("yes: another attempt follows"));
         self.may("  result", attempt.result.as_ref());

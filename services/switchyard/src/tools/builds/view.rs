@@ -104,6 +104,15 @@ pub(crate) struct AttemptView {
     pub(crate) outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// Whose business that reason is: `user`, `infrastructure` or `policy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<&'static str>,
+    /// Which container the reason is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<String>,
+    /// The machine that it ran on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -170,6 +179,9 @@ impl AttemptView {
             condemned: attempt.condemned.as_ref().map(|condemned| condemned.reason.to_string()),
             outcome: decided.map(|decided| decided.outcome),
             reason: decided.map(|decided| decided.reason.to_string()),
+            class: decided.map(|decided| decided.reason.class().name()),
+            container: decided.and_then(|decided| decided.container.clone()),
+            node: decided.and_then(|decided| decided.node.clone()),
             message: decided.and_then(|decided| decided.message.clone()),
             retry: decided.is_some_and(|decided| decided.retry),
             closed: attempt.closed,
@@ -271,7 +283,7 @@ pub(super) mod tests {
             (routed(), State::Queued),
             (bound(), State::Pending),
             (running(), State::Running),
-            (running().condemn(1, Reason::Cancelled, None, at(6)).unwrap(), State::Stopping),
+            (running().condemn(1, Decision::new(Reason::Cancelled, false), at(6)).unwrap(), State::Stopping),
             (decided(Reason::Succeeded), State::Succeeded),
             (decided(Reason::ExitCode(2)), State::Failed),
             (decided(Reason::Cancelled), State::Cancelled),
