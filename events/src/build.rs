@@ -31,6 +31,12 @@ pub struct BuildSpec {
     /// Annotations: `screwdriver.cd/…` steer the build, others reach the pod where the fleet file allows it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalars")]
     pub annotations: BTreeMap<String, String>,
+    /// Labels of its own, by which the fleet file may exclude it from executors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalars")]
+    pub labels: BTreeMap<String, String>,
+    /// Secrets that it needs, by name; the fleet file says which ones its tenant may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretRef>,
     /// The pipeline that the build belongs to, for people and for fairness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
@@ -47,6 +53,23 @@ pub struct Step {
     pub name: String,
     /// The shell text that it runs.
     pub run: String,
+}
+
+/// A secret by name: never its value. It becomes a variable or a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// The Secret's name.
+    pub name: String,
+    /// The key in it; without one, and only for files, every key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The variable that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The file or, without a key, the folder that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// A build that cannot be run as it is described.
@@ -126,6 +149,9 @@ impl BuildSpec {
         for name in self.env.keys() {
             check_variable(name)?;
         }
+        for (n, secret) in self.secrets.iter().enumerate() {
+            secret.check(n)?;
+        }
         for (field, size) in [("cpu", &self.cpu), ("ram", &self.ram)] {
             size.as_deref().map_or(Ok(()), |size| check_size(field, size))?;
         }
@@ -156,6 +182,27 @@ impl Step {
     }
 }
 
+impl SecretRef {
+    fn check(&self, n: usize) -> Result<(), InvalidBuild> {
+        let at = |field: &str| format!("secrets[{n}]{field}");
+        if !is_part(&self.name, 253, b"-.") {
+            return Err(broken(at(".name"), "must be the name of a Secret, as Kubernetes has it"));
+        }
+        if self.key.as_deref().is_some_and(|key| !is_part(key.trim_matches(['.', '_', '-']), 253, b"-_.")) {
+            return Err(broken(at(".key"), "must be a key of a Secret: letters, digits, -, _ and ."));
+        }
+        match (&self.env, &self.path) {
+            (Some(_), None) if self.key.is_none() => Err(broken(at(""), "a variable needs the key of the secret")),
+            (Some(name), None) => check_variable(name),
+            (None, Some(path)) if path.starts_with('/') && !path.contains(':') && !path.split('/').any(|part| part == "..") => {
+                Ok(())
+            }
+            (None, Some(_)) => Err(broken(at(".path"), "must begin with / and hold neither : nor ..")),
+            (Some(_), Some(_)) | (None, None) => Err(broken(at(""), "must have exactly one of env and path")),
+        }
+    }
+}
+
 fn check_variable(name: &str) -> Result<(), InvalidBuild> {
     let valid = name.bytes().enumerate().all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
     if valid && !name.is_empty() {
@@ -168,18 +215,20 @@ fn check_variable(name: &str) -> Result<(), InvalidBuild> {
 /// The rule of Kubernetes for annotation keys: an optional DNS prefix, then a name of at most 63 characters.
 fn check_annotation(key: &str) -> Result<(), InvalidBuild> {
     let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
-    let part = |text: &str, most: usize, also: &[u8]| {
-        text.len() <= most
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
-            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-            && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
-    };
-    let valid = part(name, 63, b"-_.") && (!key.contains('/') || part(prefix, 253, b"-."));
+    let valid = is_part(name, 63, b"-_.") && (!key.contains('/') || is_part(prefix, 253, b"-."));
     if valid {
         Ok(())
     } else {
         Err(broken(format!("annotations.{key}"), "not an annotation key: [prefix/]name, as Kubernetes has it"))
     }
+}
+
+/// Letters and digits at both ends, these others between them.
+fn is_part(text: &str, most: usize, also: &[u8]) -> bool {
+    text.len() <= most
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
 }
 
 fn check_size(field: &str, size: &str) -> Result<(), InvalidBuild> {
@@ -293,6 +342,23 @@ mod tests {
         assert!(refusal(r#"{"image": "a", "env": {"1A": "x"}}"#).starts_with("customData.build.env.1A"));
         assert!(refusal(r#"{"image": "a b"}"#).starts_with("customData.build.image"));
         assert!(refusal(r#"{"image": "a", "timeout": 0}"#).starts_with("customData.build.timeout"));
+    }
+
+    #[test]
+    fn a_secret_is_a_name_and_a_place() {
+        let with = |secret: &str| BuildSpec::parse(&format!(r#"{{"image": "a", "secrets": [{secret}]}}"#));
+        assert!(with(r#"{"name": "npm", "key": "token", "env": "NPM_TOKEN"}"#).is_ok());
+        assert!(with(r#"{"name": "ca", "path": "/run/ca"}"#).is_ok());
+        for (secret, wanted) in [
+            (r#"{"name": "npm", "env": "A"}"#, "secrets[0]: a variable needs the key"),
+            (r#"{"name": "npm", "key": "k"}"#, "secrets[0]: must have exactly one of env and path"),
+            (r#"{"name": "npm", "path": "/a/../etc"}"#, "secrets[0].path: must begin with /"),
+            (r#"{"name": "../npm", "path": "/a"}"#, "secrets[0].name: must be the name of a Secret"),
+            (r#"{"name": "npm", "value": "x"}"#, "secrets[0].value: unknown field"),
+        ] {
+            let error = with(secret).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

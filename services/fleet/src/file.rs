@@ -1,216 +1,259 @@
 //! The fleet file as it is written: its keys and nothing else. Every unknown key is an error.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU16, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroU16, path::PathBuf};
 
-use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
+use serde_json::{Value, json};
 use switchyard_events::TimeLimit;
 
-use crate::{Bytes, Exclusions, ImagePullPolicy, Millicores, Plugin, ProcessLimits, Weight};
+use crate::{
+    Bytes, Exclusion, Fusebox, Glob, KubernetesOptions, Plugin, ProcessLimits, RequestRetry, Sizes, Toleration, Volume, Weight,
+    read::{Place, Problems, Read, entries, keys, words},
+    yaml::{Content, Node},
+};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct File {
-    #[serde(rename = "version")]
-    _version: Version,
-    pub(crate) executor: ExecutorBlock,
-    #[serde(default)]
-    pub(crate) executors: BTreeMap<String, Addition>,
-    #[serde(default)]
-    pub(crate) clocks: Clocks,
-    #[serde(default)]
-    pub(crate) tenants: BTreeMap<String, Tenant>,
-}
-
-/// The file's layout: 1.
-pub(crate) struct Version;
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u32::deserialize(deserializer)? {
-            1 => Ok(Self),
-            other => Err(de::Error::custom(format_args!("version {other} is not known here: this release reads 1"))),
-        }
+keys! {
+    /// The fleet of Switchyard: executors, clocks, tenants.
+    pub(crate) struct File {
+        /// The file's layout: 1.
+        _version: Version = "version",
+        /// Screwdriver's `executor` block, unchanged.
+        executor: ExecutorBlock = "executor",
+        /// The clusters that executors are in, by name.
+        clusters: BTreeMap<String, Cluster> = "clusters",
+        /// What Switchyard adds to an executor of that name.
+        executors: BTreeMap<String, Addition> = "executors",
+        /// What is always drawn the same: `build`, `job` or `pipeline`.
+        stickiness: Stickiness = "stickiness" or Stickiness::Build,
+        /// How long each phase of a build may take.
+        clocks: Clocks = "clocks",
+        /// What the builds of a publisher may ask for.
+        tenants: BTreeMap<String, Tenant> = "tenants",
     }
 }
+
+/// The file's layout.
+pub(crate) struct Version;
+
+impl Read for Version {
+    /// Goes on with another version too, so that whatever else is wrong is said at once.
+    fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
+        match &node.content {
+            Content::Text(text) if text == "1" => {}
+            Content::Text(text) => {
+                problems.add(at, node.line, format!("version {text} is not known here: this release reads 1"));
+            }
+            Content::Null | Content::List(_) | Content::Map(_) => problems.add(at, node.line, "must be 1"),
+        }
+        Some(Self)
+    }
+
+    fn schema() -> Value {
+        json!({"enum": [1, "1"]})
+    }
+}
+
+/// What is always drawn the same executor, as long as that is eligible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stickiness {
+    /// Each build for itself.
+    #[default]
+    Build,
+    /// All builds of a job.
+    Job,
+    /// All builds of a pipeline.
+    Pipeline,
+}
+
+words! { Stickiness { "build" => Self::Build, "job" => Self::Job, "pipeline" => Self::Pipeline, } }
 
 /// Screwdriver's `executor` block: the default's name under `plugin`, beside the executors by name, in the file's order.
 pub(crate) struct ExecutorBlock {
-    pub(crate) default: Option<String>,
-    pub(crate) executors: Vec<(String, Entry)>,
+    pub(crate) default: Option<(String, usize)>,
+    pub(crate) executors: Vec<(String, usize, Entry)>,
+    pub(crate) line: usize,
 }
 
-impl<'de> Deserialize<'de> for ExecutorBlock {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = ExecutorBlock;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`plugin` and executors by name")
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<ExecutorBlock, A::Error> {
-                let mut block = ExecutorBlock { default: None, executors: Vec::new() };
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "plugin" {
-                        block.default = Some(map.next_value()?);
-                    } else {
-                        block.executors.push((key, map.next_value()?));
-                    }
-                }
-                Ok(block)
+impl Read for ExecutorBlock {
+    fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
+        let mut block = Self { default: None, executors: Vec::new(), line: node.line };
+        for (key, value) in entries(node, at, problems)? {
+            let place = at.key(&key.text);
+            if key.text != "plugin" {
+                block.executors.extend(Entry::read(value, &place, problems).map(|entry| (key.text.clone(), key.line, entry)));
+            } else if let Content::Text(name) = &value.content {
+                block.default = Some((name.clone(), value.line));
+            } else {
+                problems.add(&place, value.line, format!("the name of the default executor is expected, not {}", value.kind()));
+                block.default = Some((String::new(), 0));
             }
         }
-        deserializer.deserialize_map(Visitor)
+        Some(block)
+    }
+
+    fn schema() -> Value {
+        json!({
+            "type": "object", "required": ["plugin"],
+            "properties": {"plugin": {"type": "string", "description": "The default executor: it takes what no weighted executor may have."}},
+            "additionalProperties": Entry::schema(),
+        })
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
-    #[serde(rename = "pluginName", alias = "plugin")]
-    pub(crate) plugin: Option<String>,
-    #[serde(default)]
-    pub(crate) weightage: Weight,
-    #[serde(default, alias = "exclusion")]
-    pub(crate) exclusions: Exclusions,
-    #[serde(default)]
-    pub(crate) options: Options,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Options {
-    pub(crate) kubernetes: Kubernetes,
-    launch_image: Option<Value>,
-    launch_version: Option<Value>,
-    prefix: Option<Value>,
-    sd_hab_enabled: Option<Value>,
-    fusebox: Option<Value>,
-    requestretry: Option<Value>,
-    ecosystem: Option<Value>,
-}
-
-impl Options {
-    /// What a Screwdriver file has beside `kubernetes`.
-    pub(crate) fn kept(&mut self) -> BTreeMap<&'static str, Value> {
-        let beside = [
-            ("launchImage", self.launch_image.take()),
-            ("launchVersion", self.launch_version.take()),
-            ("prefix", self.prefix.take()),
-            ("sdHabEnabled", self.sd_hab_enabled.take()),
-            ("fusebox", self.fusebox.take()),
-            ("requestretry", self.requestretry.take()),
-            ("ecosystem", self.ecosystem.take()),
-            ("kubernetes.resources.disk", self.kubernetes.resources.disk.take()),
-        ];
-        beside.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+keys! {
+    /// An executor of Screwdriver's block.
+    pub(crate) struct Entry {
+        /// What runs the builds: `kubernetes` (or `k8s…`) or `process`; without it, the executor's name.
+        plugin: Option<String> = "pluginName" | "plugin",
+        /// Its share of the builds that name no executor; decimals are exact; 0 takes no part in the draw.
+        weightage: Weight = "weightage" or Weight::default(),
+        /// What it refuses: regular expressions over the image reference, or parts of the request by name.
+        exclusions: Vec<Exclusion> = "exclusions" | "exclusion",
+        /// How it runs builds.
+        options: Options = "options",
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Kubernetes {
-    pub(crate) runtime_class: Option<String>,
-    pub(crate) jobs_namespace: Option<String>,
-    pub(crate) node_selectors: BTreeMap<String, String>,
-    pub(crate) build_timeout: Option<TimeLimit>,
-    pub(crate) max_build_timeout: Option<TimeLimit>,
-    pub(crate) resources: ResourceClasses,
-    pub(crate) termination_grace_period_seconds: Option<u32>,
-    pub(crate) service_account: Option<String>,
-    pub(crate) image_pull_policy: ImagePullPolicy,
-    pub(crate) dns_policy: Option<String>,
-    pub(crate) pod_labels: BTreeMap<String, String>,
-    pub(crate) annotations: BTreeMap<String, String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct ResourceClasses {
-    pub(crate) cpu: Classes<Millicores>,
-    pub(crate) memory: Classes<Bytes>,
-    disk: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Classes<T> {
-    pub(crate) micro: Option<T>,
-    pub(crate) low: Option<T>,
-    pub(crate) high: Option<T>,
-    pub(crate) turbo: Option<T>,
-    pub(crate) max: Option<T>,
-}
-
-impl<T> Default for Classes<T> {
-    fn default() -> Self {
-        Self { micro: None, low: None, high: None, turbo: None, max: None }
+keys! {
+    /// Screwdriver's options of an executor.
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct Options {
+        /// How it makes pods.
+        kubernetes: KubernetesOptions = "kubernetes",
+        /// The image of Screwdriver's launcher, which Screwdriver's own builds run under.
+        launch_image: String = "launchImage" or "screwdrivercd/launcher".to_owned(),
+        /// Its tag.
+        launch_version: String = "launchVersion" or "stable".to_owned(),
+        /// What stands before the build's id in names.
+        prefix: Option<String> = "prefix",
+        /// Whether the launcher installs Habitat.
+        sd_hab_enabled: bool = "sdHabEnabled" or true,
+        /// The circuit breaker.
+        fusebox: Fusebox = "fusebox",
+        /// How calls are tried again.
+        request_retry: RequestRetry = "requestretry",
+    }
+    inert {
+        "ecosystem" => "Screwdriver's own addresses and its disk cache are not used here",
     }
 }
 
-/// What Switchyard adds to an executor: the first two where builds are pods, the others where they are processes.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Addition {
-    pub(crate) kubeconfig: Option<PathBuf>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) ignore_image: Option<bool>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) slots: Option<NonZeroU16>,
-    pub(crate) termination_grace: Option<TimeLimit>,
-    pub(crate) limits: Option<ProcessLimits>,
+keys! {
+    /// What Switchyard adds to an executor.
+    pub(crate) struct Addition {
+        /// The cluster, by its name under `clusters`.
+        cluster: Option<String> = "cluster",
+        /// The kubeconfig of the cluster: a file, or `{secret: NAME}`.
+        kubeconfig: Option<Kubeconfig> = "kubeconfig",
+        /// The namespace of the pods, over `jobsNamespace` and the cluster's own.
+        namespace: Option<String> = "namespace",
+        /// The most builds at once.
+        slots: Option<NonZeroU16> = "slots",
+        /// Whether only builds go there that name it.
+        opt_in: bool = "optIn" or false,
+        /// Taints that its pods tolerate, beside those of `nodeSelectors`.
+        tolerations: Vec<Toleration> = "tolerations",
+        /// Secrets with which images are pulled, beside `imagePullSecretName`.
+        image_pull_secrets: Vec<String> = "imagePullSecrets",
+        /// Ephemeral storage of each class of `screwdriver.cd/disk`; without it, none is asked for.
+        disk: Option<Sizes<Bytes>> = "disk",
+        /// What every build finds at a path.
+        volumes: Vec<Volume> = "volumes",
+        /// `process` only: whether builds that name an image run without it.
+        ignore_image: bool = "ignoreImage" or false,
+        /// `process` only: where builds are kept, each executor in a folder of its name.
+        folder: Option<PathBuf> = "folder",
+        /// `process` only: how long a build that was told to end may take, before it is killed.
+        termination_grace: TimeLimit = "terminationGrace" or TimeLimit::seconds(30),
+        /// `process` only: what each process of a build may use.
+        limits: ProcessLimits = "limits",
+    }
 }
 
 impl Addition {
-    /// A key that has no effect where `plugin` runs the builds.
-    pub(crate) fn misplaced(&self, plugin: Plugin) -> Option<&'static str> {
-        let pods = [("kubeconfig", self.kubeconfig.is_some()), ("namespace", self.namespace.is_some())];
-        let processes = [
-            ("ignoreImage", self.ignore_image.is_some()),
-            ("folder", self.folder.is_some()),
-            ("slots", self.slots.is_some()),
-            ("terminationGrace", self.termination_grace.is_some()),
-            ("limits", self.limits.is_some()),
-        ];
-        let others: &[_] = match plugin {
-            Plugin::Kubernetes => &processes,
-            Plugin::Process => &pods,
-        };
-        others.iter().find(|(_, given)| *given).map(|(key, _)| *key)
-    }
-}
-
-/// How long each phase of a build may take. The running phase is the executor's own (`buildTimeout`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Clocks {
-    /// Routed to bound: how long a build may wait for a launcher.
-    pub queued: TimeLimit,
-    /// Bound to running: scheduling, image pull, start of the virtual machine.
-    pub pending: TimeLimit,
-    /// Delete asked to pod gone.
-    pub teardown: TimeLimit,
-    /// Added to the node's own deadline, so that ours comes first.
-    pub grace: TimeLimit,
-    /// How long an ended pod is kept for its logs.
-    pub linger: TimeLimit,
-}
-
-impl Default for Clocks {
-    fn default() -> Self {
-        Self {
-            queued: TimeLimit::minutes(8 * 60),
-            pending: TimeLimit::minutes(10),
-            teardown: TimeLimit::minutes(5),
-            grace: TimeLimit::seconds(60),
-            linger: TimeLimit::minutes(10),
+    /// The keys that have no effect where `plugin` runs the builds.
+    pub(crate) const fn misplaced(plugin: Plugin) -> &'static [&'static str] {
+        match plugin {
+            Plugin::Kubernetes => &["ignoreImage", "folder", "terminationGrace", "limits"],
+            Plugin::Process => &["cluster", "kubeconfig", "namespace", "tolerations", "imagePullSecrets", "disk", "volumes"],
         }
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Tenant {
-    /// Keys of annotations, or `prefix/*`.
-    pub(crate) annotations: Vec<String>,
+keys! {
+    /// A cluster that executors are in.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Cluster {
+        /// How it is spoken to: a kubeconfig's file, or `{secret: NAME}`.
+        kubeconfig: Option<Kubeconfig> = "kubeconfig",
+        /// The namespace of the pods, where the executor names none.
+        namespace: Option<String> = "namespace",
+    }
+}
+
+/// Where the kubeconfig of a cluster is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kubeconfig {
+    /// A file.
+    File(PathBuf),
+    /// The key `kubeconfig` of a Secret that is mounted as a folder of its name.
+    Secret(String),
+}
+
+keys! {
+    /// A Secret by name.
+    struct NamedSecret {
+        /// Its name.
+        secret: String = "secret",
+    }
+}
+
+impl Read for Kubeconfig {
+    fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
+        match &node.content {
+            Content::Text(path) => Some(Self::File(path.into())),
+            Content::Null | Content::List(_) | Content::Map(_) => {
+                NamedSecret::read(node, at, problems).map(|named| Self::Secret(named.secret))
+            }
+        }
+    }
+
+    fn schema() -> Value {
+        json!({"anyOf": [{"type": "string"}, NamedSecret::schema()]})
+    }
+}
+
+keys! {
+    /// How long each phase of a build may take. The running phase is the executor's own (`buildTimeout`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Clocks {
+        /// Routed to bound: how long a build may wait for a launcher.
+        queued: TimeLimit = "queued" or TimeLimit::minutes(8 * 60),
+        /// Routed and unbound so long: another executor is looked for.
+        reroute_after: TimeLimit = "rerouteAfter" or TimeLimit::minutes(2),
+        /// Bound to running: scheduling, image pull, start of the virtual machine.
+        pending: TimeLimit = "pending" or TimeLimit::minutes(10),
+        /// Delete asked to pod gone.
+        teardown: TimeLimit = "teardown" or TimeLimit::minutes(5),
+        /// Added to the node's own deadline, so that ours comes first.
+        grace: TimeLimit = "grace" or TimeLimit::seconds(60),
+        /// How long an ended pod is kept for its logs.
+        linger: TimeLimit = "linger" or TimeLimit::minutes(10),
+    }
+}
+
+keys! {
+    /// What the builds of a publisher may ask for.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Tenant {
+        /// The executors that it may use; without the key, every one.
+        executors: Option<Vec<String>> = "executors",
+        /// The images that it may run; without the key, every one.
+        images: Option<Vec<Glob>> = "images",
+        /// The Secrets that its builds may use.
+        secrets: Vec<Glob> = "secrets",
+        /// The annotations of its own that its builds may put on their pods.
+        annotations: Vec<Glob> = "annotations",
+        /// The most builds at once.
+        running: Option<u32> = "running",
+    }
 }

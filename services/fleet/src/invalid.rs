@@ -1,21 +1,26 @@
-//! What is wrong with a fleet file, and where.
+//! What is wrong with a fleet file, and where; and what in it has no effect.
 
 use std::fmt;
 
-use serde_saphyr::Error as YamlError;
-
-/// A fleet file that cannot be used.
+/// A fleet file that cannot be used: everything that is wrong with it, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidFleet {
+    /// What is wrong; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing about one key of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
     /// Which key, for example `executor.k8s.weightage`; empty for the file as a whole.
     pub path: String,
-    /// The line of it, where the parser knows one.
-    pub line: Option<u64>,
+    /// The line of it, where it is known.
+    pub line: Option<usize>,
     /// What it breaks, and where possible the remedy.
     pub rule: String,
 }
 
-impl fmt::Display for InvalidFleet {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("fleet file")?;
         if let Some(line) = self.line {
@@ -28,45 +33,36 @@ impl fmt::Display for InvalidFleet {
     }
 }
 
+impl fmt::Display for InvalidFleet {
+    /// One line for each problem.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.problems.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
 impl std::error::Error for InvalidFleet {}
 
-impl InvalidFleet {
-    pub(crate) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self { path: path.into(), line: None, rule: rule.into() }
-    }
-
-    /// What the parser says, in one line of ours.
-    pub(crate) fn yaml(path: &str, error: &YamlError) -> Self {
-        let error = error.without_snippet();
-        let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
-        let path = if path == "." { String::new() } else { path.trim_end_matches(".?").to_owned() };
-        Self { path, line, rule: rule(error) }
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's own words are right for every other of its many errors")]
-fn rule(error: &YamlError) -> String {
-    match error {
-        YamlError::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
-        YamlError::SerdeMissingField { field, .. } => format!("the key {field:?} is missing"),
-        YamlError::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is given twice"),
-        other => {
-            let text = other.to_string();
-            // Ours is the line; the parser would add the place a second time.
-            text.split_once(" at line ").map_or(text.as_str(), |(words, _)| words).to_owned()
-        }
-    }
-}
-
 /// Names the known key that is nearest to the unknown one, or all of them where none is near.
-fn unknown_key(key: &str, known: &[&str]) -> String {
-    let near =
-        known.iter().map(|known| (distance(key, known), known)).min().filter(|(distance, _)| *distance <= 1 + key.len() / 3);
-    match near {
-        Some((_, near)) => format!("unknown key {key:?}: did you mean {near:?}?"),
-        None if known.is_empty() => format!("unknown key {key:?}"),
-        None => format!("unknown key {key:?}: known are {}", known.join(", ")),
+pub(crate) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(key, known.clone()) {
+        Some(near) => format!("unknown key {key:?}: did you mean {near:?}?"),
+        None => match known.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => format!("unknown key {key:?}"),
+            known => format!("unknown key {key:?}: known are {known}"),
+        },
     }
+}
+
+/// The known word that is nearest to this one, where one is near.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = known.map(|known| (distance(word, known), known)).min();
+    nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3).map(|(_, near)| near)
 }
 
 /// Levenshtein's distance, in characters, without regard to case.
@@ -92,9 +88,10 @@ mod tests {
     #[test]
     fn the_nearest_key_is_named() {
         let known = ["weightage", "exclusions", "exclusion", "options"];
-        assert_eq!(unknown_key("weigthage", &known), "unknown key \"weigthage\": did you mean \"weightage\"?");
-        assert_eq!(unknown_key("Exclusion", &known), "unknown key \"Exclusion\": did you mean \"exclusion\"?");
-        assert_eq!(unknown_key("zzz", &known), "unknown key \"zzz\": known are weightage, exclusions, exclusion, options");
+        let unknown = |key: &str| unknown_key(key, known.into_iter());
+        assert_eq!(unknown("weigthage"), "unknown key \"weigthage\": did you mean \"weightage\"?");
+        assert_eq!(unknown("Exclusion"), "unknown key \"Exclusion\": did you mean \"exclusion\"?");
+        assert_eq!(unknown("zzz"), "unknown key \"zzz\": known are weightage, exclusions, exclusion, options");
     }
 
     #[test]

@@ -3,18 +3,33 @@
 //! One YAML file, read and checked as a whole. Screwdriver's own block stands under `executor` unchanged; what
 //! Switchyard adds stands beside it. Pure: reading the file from a disk or a bucket is the caller's business, and
 //! choosing an executor is the router's.
+//!
+//! `file.rs`, `kubernetes.rs` and `matcher.rs` are the keys; `check.rs` says what no key alone can say.
 
+mod check;
 mod decimal;
 mod executor;
 mod file;
 mod fleet;
+mod glob;
 mod invalid;
+mod kubernetes;
+mod matcher;
+mod read;
+mod revision;
 mod size;
 mod weight;
+mod yaml;
 
-pub use executor::{Exclusions, Executor, ImagePullPolicy, KubernetesOptions, Plugin, ProcessLimits, ProcessOptions};
-pub use file::Clocks;
+pub use executor::{Executor, Plugin, ProcessLimits, ProcessOptions, Screwdriver};
+pub use file::{Clocks, Cluster, Kubeconfig, Stickiness, Tenant};
 pub use fleet::Fleet;
-pub use invalid::InvalidFleet;
-pub use size::{Bytes, InvalidSize, Millicores, Resources, Sizes};
+pub use glob::Glob;
+pub use invalid::{InvalidFleet, Problem};
+pub use kubernetes::{
+    Breaker, Disk, DnsPolicy, Exec, Fusebox, Hook, Host, HttpGet, ImagePullPolicy, KubernetesOptions, LifecycleHooks,
+    RequestRetry, Resources, Retry, SecretFile, SecretVariable, TaintEffect, Toleration, TolerationOperator, Volume,
+};
+pub use matcher::{Exclusion, Image, Parts, Wanted};
+pub use size::{Bytes, InvalidSize, Millicores, Sizes};
 pub use weight::Weight;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde_json::{Value, json};
 
-use crate::decimal::Decimal;
+use crate::{decimal::Decimal, read::Word};
 
 /// Processor time: thousandths of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,19 +45,12 @@ pub struct Sizes<T> {
     pub max: T,
 }
 
-/// What builds may ask of an executor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resources {
-    /// Processors.
-    pub cpu: Sizes<Millicores>,
-    /// Memory.
-    pub memory: Sizes<Bytes>,
-}
-
 const CLASSES: [&str; 5] = ["micro", "low", "high", "turbo", "max"];
 
 /// A quantity with a unit of its own.
 pub(crate) trait Quantity: Copy + Ord {
+    /// What each class is where the file does not say: micro, low, high, turbo, max.
+    const STANDARD: [Self; 5];
     /// Examples of it, for an error message.
     const EXAMPLES: &str;
     /// How much one of this suffix is; `None` where the suffix is not one of this unit.
@@ -78,6 +71,7 @@ pub(crate) trait Quantity: Copy + Ord {
 }
 
 impl Quantity for Millicores {
+    const STANDARD: [Self; 5] = [Self(500), Self(2000), Self(6000), Self(12_000), Self(12_000)];
     const EXAMPLES: &str = "a quantity such as 2, 0.5 or 500m";
 
     fn unit(suffix: &str) -> Option<u64> {
@@ -94,6 +88,7 @@ impl Quantity for Millicores {
 }
 
 impl Quantity for Bytes {
+    const STANDARD: [Self; 5] = [Self(1 << 30), Self(2 << 30), Self(12 << 30), Self(16 << 30), Self(16 << 30)];
     const EXAMPLES: &str = "a quantity such as 512Mi or 4Gi; a bare number is GiB";
 
     fn unit(suffix: &str) -> Option<u64> {
@@ -128,21 +123,19 @@ impl<T: Quantity> Sizes<T> {
         let class = CLASSES.iter().zip([self.micro, self.low, self.high, self.turbo, self.max]);
         let size = match class.into_iter().find(|(class, _)| class.eq_ignore_ascii_case(asked)) {
             Some((_, size)) => size,
-            None => T::parse(asked)?,
+            None => <T as Quantity>::parse(asked)?,
         };
         Ok(size.min(self.max))
     }
 }
 
-impl Default for Resources {
+#[expect(private_bounds, reason = "the two units there are stand above")]
+impl<T: Quantity> Sizes<T> {
     /// Screwdriver's own: 0.5, 2, 6 and 12 cores; 1, 2, 12 and 16 `Gi`.
-    fn default() -> Self {
-        let cores = |milli| Millicores(milli);
-        let gib = |count: u64| Bytes(count << 30);
-        Self {
-            cpu: Sizes { micro: cores(500), low: cores(2000), high: cores(6000), turbo: cores(12_000), max: cores(12_000) },
-            memory: Sizes { micro: gib(1), low: gib(2), high: gib(12), turbo: gib(16), max: gib(16) },
-        }
+    #[must_use]
+    pub fn standard() -> Self {
+        let [micro, low, high, turbo, max] = T::STANDARD;
+        Self { micro, low, high, turbo, max }
     }
 }
 
@@ -165,21 +158,28 @@ impl fmt::Display for Bytes {
     }
 }
 
-impl<'de> Deserialize<'de> for Millicores {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        quantity(deserializer)
+impl Word for Millicores {
+    fn parse(text: &str) -> Result<Self, String> {
+        quantity(text)
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["number", "string"], "examples": [2, 0.5, "500m"]})
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        quantity(deserializer)
+impl Word for Bytes {
+    fn parse(text: &str) -> Result<Self, String> {
+        quantity(text)
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["number", "string"], "examples": [4, "512Mi", "4Gi"]})
     }
 }
 
-fn quantity<'de, T: Quantity, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    T::parse(&text).map_err(|_| de::Error::custom(format_args!("{text:?} is not {}", T::EXAMPLES)))
+fn quantity<T: Quantity>(text: &str) -> Result<T, String> {
+    <T as Quantity>::parse(text).map_err(|_| format!("{text:?} is not {}", T::EXAMPLES))
 }
 
 #[cfg(test)]
@@ -187,17 +187,17 @@ mod tests {
     use super::*;
 
     fn cpu(asked: &str) -> Result<String, InvalidSize> {
-        Resources::default().cpu.get(Some(asked)).map(|size| size.to_string())
+        Sizes::<Millicores>::standard().get(Some(asked)).map(|size| size.to_string())
     }
 
     fn memory(asked: &str) -> Result<String, InvalidSize> {
-        Resources::default().memory.get(Some(asked)).map(|size| size.to_string())
+        Sizes::<Bytes>::standard().get(Some(asked)).map(|size| size.to_string())
     }
 
     #[test]
     fn a_build_that_asks_for_nothing_gets_low() {
-        assert_eq!(Resources::default().cpu.get(None).unwrap().to_string(), "2");
-        assert_eq!(Resources::default().memory.get(None).unwrap().to_string(), "2Gi");
+        assert_eq!(Sizes::<Millicores>::standard().get(None).unwrap().to_string(), "2");
+        assert_eq!(Sizes::<Bytes>::standard().get(None).unwrap().to_string(), "2Gi");
     }
 
     #[test]

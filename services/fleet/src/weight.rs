@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, json};
 
-use crate::decimal::Decimal;
+use crate::{decimal::Decimal, read::Word};
 
 const BILLION: u64 = 1_000_000_000;
 
@@ -46,18 +46,13 @@ impl fmt::Display for Weight {
     }
 }
 
-impl Serialize for Weight {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Word for Weight {
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| format!("{text:?} is not a weight: write 0 or more, such as 20 or 0.5"))
     }
-}
 
-impl<'de> Deserialize<'de> for Weight {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // YAML gives a number's text as it is written, which a float would not keep.
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("{text:?} is not a weight: write 0 or more, such as 20 or 0.5")))
+    fn schema() -> Value {
+        json!({"type": ["number", "string"], "minimum": 0, "examples": [20, 0.5]})
     }
 }
 

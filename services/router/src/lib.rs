@@ -12,5 +12,5 @@ mod route;
 mod router;
 
 pub use request::{Asked, Unbuildable, asked};
-pub use route::{Refusal, Route, Rule, route};
+pub use route::{Candidate, Refusal, Route, Rule, route};
 pub use router::{Args, RouteError, Router};

@@ -3,8 +3,21 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-use switchyard_events::{BuildKey, BuildSpec, Why};
-use switchyard_fleet::{Executor, Fleet};
+use switchyard_events::{BuildKey, BuildSpec, Request, Why};
+use switchyard_fleet::{Exclusion, Executor, Fleet, Stickiness, Wanted};
+
+/// A build that wants an executor.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its key.
+    pub build: &'a BuildKey,
+    /// What is to be run.
+    pub spec: &'a BuildSpec,
+    /// Whose it is.
+    pub tenant: &'a str,
+    /// The request that asked for it.
+    pub request: &'a Request,
+}
 
 /// Where a build goes, and why.
 #[derive(Clone, Debug)]
@@ -52,15 +65,15 @@ pub enum Refusal {
     /// No executor takes this build.
     #[error("no executor takes this build: {0}")]
     NoneEligible(String),
-    /// The build has an annotation that its tenant may not set.
-    #[error(
-        "annotation {key} is not allowed to tenant {tenant}; the fleet file lists what is, under tenants.{tenant}.annotations"
-    )]
-    Annotation {
-        /// The annotation.
-        key: String,
+    /// The build asks for what its tenant may not have.
+    #[error("{what} is not allowed to tenant {tenant}; the fleet file lists what is, under tenants.{tenant}.{key}")]
+    Tenant {
+        /// What it asks for.
+        what: String,
         /// Whose build it is.
         tenant: String,
+        /// The rule: the tenant's key in the fleet file.
+        key: &'static str,
     },
 }
 
@@ -70,33 +83,49 @@ pub enum Refusal {
 ///
 /// # Errors
 /// When nobody may have it.
-pub fn route<'a>(build: &BuildKey, spec: &BuildSpec, tenant: &str, fleet: &'a Fleet) -> Result<Route<'a>, Refusal> {
-    if let Some((key, _)) = spec.foreign_annotations().find(|(key, _)| !fleet.allows_annotation(tenant, key)) {
-        return Err(Refusal::Annotation { key: key.to_owned(), tenant: tenant.to_owned() });
-    }
+pub fn route<'a>(candidate: &Candidate<'_>, fleet: &'a Fleet) -> Result<Route<'a>, Refusal> {
+    let &Candidate { spec, tenant, .. } = candidate;
+    check_tenant(spec, tenant, fleet)?;
     let mut eligible = Vec::with_capacity(fleet.executors().len());
     let mut excluded = Vec::new();
     for executor in fleet.executors() {
-        match against(executor, spec) {
+        match against(executor, candidate, fleet) {
             None => eligible.push(executor),
             Some(why) => excluded.push((executor.name.as_str(), why)),
         }
     }
-    let (executor, rule) = choose(build, spec, fleet, &eligible, &excluded)?;
+    let (executor, rule) = choose(candidate, fleet, &eligible, &excluded)?;
     Ok(Route { executor, rule, eligible: eligible.into_iter().map(|e| e.name.as_str()).collect(), excluded })
 }
 
+/// Image, secrets and annotations must be among those that the tenant may have. What speaks against an executor is told with it.
+fn check_tenant(spec: &BuildSpec, tenant: &str, fleet: &Fleet) -> Result<(), Refusal> {
+    let refused = |what: String, key| Err(Refusal::Tenant { what, tenant: tenant.to_owned(), key });
+    let policy = fleet.tenant(tenant);
+    let images = policy.and_then(|policy| policy.images.as_ref());
+    if images.is_some_and(|images| !images.iter().any(|glob| glob.matches(&spec.image))) {
+        return refused(format!("image {}", spec.image), "images");
+    }
+    let may_use = |name: &str| policy.is_some_and(|policy| policy.secrets.iter().any(|glob| glob.matches(name)));
+    if let Some(secret) = spec.secrets.iter().find(|secret| !may_use(&secret.name)) {
+        return refused(format!("secret {}", secret.name), "secrets");
+    }
+    match spec.foreign_annotations().find(|(key, _)| !fleet.allows_annotation(tenant, key)) {
+        Some((key, _)) => refused(format!("annotation {key}"), "annotations"),
+        None => Ok(()),
+    }
+}
+
 fn choose<'a>(
-    build: &BuildKey,
-    spec: &BuildSpec,
+    candidate: &Candidate<'_>,
     fleet: &'a Fleet,
     eligible: &[&'a Executor],
     excluded: &[(&str, String)],
 ) -> Result<(&'a Executor, Rule), Refusal> {
-    if let Some(asked) = spec.screwdriver("executor") {
+    if let Some(asked) = candidate.spec.screwdriver("executor") {
         return annotated(asked, fleet, excluded).map(|executor| (executor, Rule::Annotation));
     }
-    if let Some(executor) = draw(build, eligible) {
+    if let Some(executor) = draw(candidate, fleet.stickiness(), eligible) {
         return Ok((executor, Rule::Weight));
     }
     let default = fleet.default_executor();
@@ -104,7 +133,10 @@ fn choose<'a>(
         return Ok((default, Rule::Default));
     }
     let why = excluded.iter().map(|(name, why)| format!("{name}: {why}"));
-    let weightless = eligible.iter().map(|executor| format!("{}: weightage 0, and not the default", executor.name));
+    let weightless = eligible.iter().map(|executor| {
+        let why = if executor.opt_in { "only for builds that name it" } else { "weightage 0, and not the default" };
+        format!("{}: {why}", executor.name)
+    });
     Err(Refusal::NoneEligible(why.chain(weightless).collect::<Vec<_>>().join("; ")))
 }
 
@@ -120,25 +152,47 @@ fn annotated<'a>(asked: &str, fleet: &'a Fleet, excluded: &[(&str, String)]) -> 
 }
 
 /// What speaks against an executor for this build.
-fn against(executor: &Executor, spec: &BuildSpec) -> Option<String> {
-    executor.exclusions.matches(&spec.image).map(|pattern| format!("image {} matches exclusion {pattern:?}", spec.image))
+fn against(executor: &Executor, candidate: &Candidate<'_>, fleet: &Fleet) -> Option<String> {
+    let &Candidate { spec, tenant, request, .. } = candidate;
+    let allowed = fleet.tenant(tenant).and_then(|policy| policy.executors.as_ref());
+    if allowed.is_some_and(|allowed| !allowed.contains(&executor.name)) {
+        return Some(format!("not among tenants.{tenant}.executors"));
+    }
+    let BuildSpec { image, labels, pipeline, job, .. } = spec;
+    let (source, event_type) = (request.source.as_str(), request.r#type.as_str());
+    let wanted = Wanted { image, labels, source, event_type, pipeline: pipeline.as_deref(), job: job.as_deref() };
+    executor.excludes(&wanted).map(|exclusion| match exclusion {
+        Exclusion::Image(_) => format!("image {image} matches exclusion {exclusion}"),
+        Exclusion::Parts(_) => format!("matches exclusion {exclusion}"),
+    })
+}
+
+/// What draws: the build, or what its builds have in common, where the request names it.
+fn drawer(candidate: &Candidate<'_>, stickiness: Stickiness) -> String {
+    let BuildSpec { pipeline, job, .. } = candidate.spec;
+    match (stickiness, pipeline, job) {
+        (Stickiness::Pipeline, Some(pipeline), _) => format!("pipeline/{}/{pipeline}", candidate.tenant),
+        (Stickiness::Job, Some(pipeline), Some(job)) => format!("job/{}/{pipeline}/{job}", candidate.tenant),
+        (Stickiness::Build | Stickiness::Job | Stickiness::Pipeline, ..) => candidate.build.to_string(),
+    }
 }
 
 /// Weighted rendezvous hashing: each executor draws -ln(u)/weight, u from the hash of build and executor; the least wins.
 /// A changed weight moves only the builds that must move (Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005).
-fn draw<'a>(build: &BuildKey, eligible: &[&'a Executor]) -> Option<&'a Executor> {
+fn draw<'a>(candidate: &Candidate<'_>, stickiness: Stickiness, eligible: &[&'a Executor]) -> Option<&'a Executor> {
+    let drawer = drawer(candidate, stickiness);
     eligible
         .iter()
-        .filter(|executor| !executor.weightage.is_zero())
-        .map(|executor| (-unit(build, &executor.name).ln() / executor.weightage.value(), executor))
+        .filter(|executor| !executor.weightage.is_zero() && !executor.opt_in)
+        .map(|executor| (-unit(&drawer, &executor.name).ln() / executor.weightage.value(), executor))
         .min_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| x.name.cmp(&y.name)))
         .map(|(_, executor)| *executor)
 }
 
 /// A number in (0, 1) out of the hash of a build and an executor: 53 bits, the middle of its interval.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are exactly what an f64 holds")]
-fn unit(build: &BuildKey, executor: &str) -> f64 {
-    let hash = Sha256::new().chain_update(build.as_str()).chain_update(executor).finalize();
+fn unit(drawer: &str, executor: &str) -> f64 {
+    let hash = Sha256::new().chain_update(drawer).chain_update(executor).finalize();
     let bits = hash.iter().take(8).fold(0u64, |bits, &byte| bits << 8 | u64::from(byte)) >> 11;
     (bits as f64 + 0.5) / (1u64 << 53) as f64
 }
@@ -183,6 +237,18 @@ mod tests {
 
     fn key(n: u32) -> BuildKey {
         BuildKey::of("/ci", &n.to_string(), "e")
+    }
+
+    fn request() -> Request {
+        serde_json::from_value(serde_json::json!({
+            "id": "1", "source": "/ci", "type": "dev.cdevents.build.queued.0.3.0", "subject": "7", "stream": "CI", "sequence": 1,
+            "chainId": "c", "content": "null", "trace": "t",
+        }))
+        .unwrap()
+    }
+
+    fn route<'a>(build: &BuildKey, spec: &BuildSpec, tenant: &str, fleet: &'a Fleet) -> Result<Route<'a>, Refusal> {
+        super::route(&Candidate { build, spec, tenant, request: &request() }, fleet)
     }
 
     fn shares(fleet: &Fleet, name: &str) -> f64 {
@@ -263,10 +329,75 @@ mod tests {
     fn an_annotation_that_the_tenant_may_not_set_is_refused_by_name() {
         let refused = |tenant: &str, key: &str| {
             let spec = spec(&format!(r#"{{"image": "a", "annotations": {{"{key}": "x"}}}}"#));
-            super::route(&super::tests::key(1), &spec, tenant, &fleet(SEED)).map(|route| route.rule)
+            route(&self::key(1), &spec, tenant, &fleet(SEED)).map(|route| route.rule)
         };
         assert_eq!(refused("default", "dev.switchyard/run-for"), Ok(Rule::Default));
-        assert!(matches!(refused("acme", "dev.switchyard/run-for"), Err(Refusal::Annotation { .. })));
+        assert!(matches!(refused("acme", "dev.switchyard/run-for"), Err(Refusal::Tenant { key: "annotations", .. })));
         assert!(refused("default", "io.katacontainers.x").unwrap_err().to_string().contains("tenants.default.annotations"));
+    }
+    const TENANT: &str = "version: 1\nexecutor: {plugin: k8s, k8s: {weightage: 1}, k8s-vm: {weightage: 9}}\n\
+        tenants: {acme: {executors: [k8s], images: ['reg.acme/*'], secrets: [npm]}, poor: {executors: []}}\n";
+
+    fn of_tenant(tenant: &str, json: &str) -> Result<String, String> {
+        let fleet = Fleet::parse(TENANT).unwrap();
+        let routed = route(&key(1), &spec(json), tenant, &fleet).map(|route| route.executor.name.clone());
+        routed.map_err(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn what_a_tenant_may_not_have_is_refused_with_the_rule() {
+        assert_eq!(of_tenant("acme", r#"{"image": "reg.acme/a", "secrets": [{"name": "npm", "path": "/s"}]}"#), Ok("k8s".into()));
+        for (json, rule) in [
+            (
+                r#"{"image": "node"}"#,
+                "image node is not allowed to tenant acme; the fleet file lists what is, under tenants.acme.images",
+            ),
+            (
+                r#"{"image": "reg.acme/a", "secrets": [{"name": "root", "path": "/s"}]}"#,
+                "secret root is not allowed to tenant acme",
+            ),
+            (r#"{"image": "reg.acme/a", "annotations": {"a/b": "c"}}"#, "under tenants.acme.annotations"),
+            (
+                r#"{"image": "reg.acme/a", "annotations": {"screwdriver.cd/executor": "k8s-vm"}}"#,
+                "k8s-vm does not take this build: not among tenants.acme.executors",
+            ),
+        ] {
+            let refusal = of_tenant("acme", json).unwrap_err();
+            assert!(refusal.contains(rule), "{refusal}");
+        }
+        let refusal = of_tenant("poor", r#"{"image": "a"}"#).unwrap_err();
+        assert!(refusal.contains("k8s: not among tenants.poor.executors; k8s-vm: not among"), "{refusal}");
+        let secret = r#"{"image": "a", "secrets": [{"name": "npm", "path": "/s"}]}"#;
+        assert!(of_tenant("unlisted", secret).unwrap_err().contains("under tenants.unlisted.secrets"));
+    }
+
+    #[test]
+    fn an_opt_in_executor_takes_only_builds_that_name_it() {
+        let yaml = "version: 1\nexecutor: {plugin: k8s, k8s: {exclusion: [rhel6]}, k8s-gpu: {weightage: 100}}\nexecutors: {k8s-gpu: {optIn: true}}\n";
+        let fleet = Fleet::parse(yaml).unwrap();
+        let to = |json: &str| route(&key(1), &spec(json), "default", &fleet).map(|route| route.executor.name.clone());
+        assert_eq!(to(r#"{"image": "a"}"#), Ok("k8s".into()));
+        assert_eq!(to(r#"{"image": "a", "annotations": {"screwdriver.cd/executor": "k8s-gpu"}}"#), Ok("k8s-gpu".into()));
+        assert!(to(r#"{"image": "rhel6"}"#).unwrap_err().to_string().contains("k8s-gpu: only for builds that name it"));
+    }
+
+    #[test]
+    fn a_sticky_job_or_pipeline_always_draws_the_same() {
+        for (stickiness, one, other) in [
+            ("job", r#""pipeline": "p", "job": "j""#, r#""pipeline": "p", "job": "i""#),
+            ("pipeline", r#""pipeline": "p""#, r#""pipeline": "q""#),
+        ] {
+            let yaml = format!(
+                "version: 1\nstickiness: {stickiness}\nexecutor: {{plugin: k8s, k8s: {{weightage: 1}}, k8s-vm: {{weightage: 1}}}}\n"
+            );
+            let fleet = Fleet::parse(&yaml).unwrap();
+            let drawn = |rest: &str| {
+                let spec = spec(&format!(r#"{{"image": "a", {rest}}}"#));
+                let names = (0..50).map(|n| route(&key(n), &spec, "t", &fleet).unwrap().executor.name.clone());
+                names.collect::<std::collections::BTreeSet<_>>().len()
+            };
+            assert_eq!((drawn(one), drawn(other)), (1, 1), "{stickiness}");
+            assert_eq!(drawn(r#""job": "j""#), 2, "without a pipeline each build draws for itself");
+        }
     }
 }

@@ -9,7 +9,7 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Refusal, Unbuildable, asked, route};
+use crate::{Asked, Candidate, Refusal, Unbuildable, asked, route};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -126,7 +126,7 @@ pub(crate) fn answer(asked: Asked, attempt: u32, fleet: &Fleet, now: Timestamp) 
     let Asked { build, tenant, request, spec } = asked;
     let (pipeline, job) = spec.as_ref().map_or((None, None), |spec| (spec.pipeline.clone(), spec.job.clone()));
     let routed = spec.map_err(Refused::from).and_then(|spec| {
-        let route = route(&build, &spec, &tenant, fleet)?;
+        let route = route(&Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request }, fleet)?;
         let limits = fleet.limits(route.executor, spec.asked_timeout()?);
         Ok((route.executor.name.clone(), route.why(fleet), limits, spec))
     });

@@ -82,7 +82,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 /// When it cannot be read or is wrong, naming the file.
 pub(crate) fn fleet(path: &Path) -> anyhow::Result<Fleet> {
     let text = std::fs::read_to_string(path).with_context(|| format!("fleet file {}", path.display()))?;
-    Fleet::parse(&text).with_context(|| path.display().to_string())
+    let fleet = Fleet::parse(&text).with_context(|| path.display().to_string())?;
+    for warning in fleet.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(fleet)
 }
 
 fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {

@@ -6,7 +6,7 @@ use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use switchyard_fleet::Executor;
+use switchyard_fleet::{Executor, Kubeconfig as Place};
 use tokio::sync::Semaphore;
 
 use super::{AT_ONCE, Kubernetes, refusal::with_causes};
@@ -66,10 +66,10 @@ impl Kubernetes {
 
 async fn config(executor: &Executor) -> Result<Config, ConnectError> {
     let name = || executor.name.clone();
-    let mut config = match &executor.kubernetes.kubeconfig {
+    let mut config = match executor.kubeconfig.as_ref().map(file_of) {
         Some(path) => from_file(path.clone()).await.map_err(|error| ConnectError::Kubeconfig {
             executor: name(),
-            path: path.clone(),
+            path,
             why: with_causes(&error),
         })?,
         None => Config::infer().await.map_err(|error| ConnectError::NoCluster { executor: name(), why: with_causes(&error) })?,
@@ -80,6 +80,16 @@ async fn config(executor: &Executor) -> Result<Config, ConnectError> {
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     Ok(config)
+}
+
+/// Where a Secret of the fleet file is mounted, as a folder of its name.
+const SECRETS: &str = "/etc/switchyard/secrets";
+
+fn file_of(place: &Place) -> PathBuf {
+    match place {
+        Place::File(path) => path.clone(),
+        Place::Secret(name) => PathBuf::from(SECRETS).join(name).join("kubeconfig"),
+    }
 }
 
 async fn from_file(path: PathBuf) -> Result<Config, KubeconfigError> {

@@ -27,6 +27,8 @@ pub(crate) enum Unlaunchable {
     Memory(InvalidSize),
     #[error("{0} is longer than the {LONGEST_TEXT} bytes that Linux gives a process in one piece")]
     TooLong(String),
+    #[error("secrets: this launcher cannot give a pod the secrets of a build yet")]
+    Secrets,
     #[error(transparent)]
     Spec(#[from] InvalidBuild),
 }
@@ -45,7 +47,7 @@ pub(crate) fn pod(options: &KubernetesOptions, launch: &Launch) -> Result<Pod, U
         service_account_name: Some(options.service_account.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        dns_policy: Some(options.dns_policy.clone()),
+        dns_policy: Some(options.dns_policy.as_str().to_owned()),
         containers: vec![container(options, launch)?],
         ..PodSpec::default()
     };
@@ -165,6 +167,9 @@ fn resources(given: &Resources, spec: &BuildSpec) -> Result<ResourceRequirements
 }
 
 fn check_lengths(spec: &BuildSpec) -> Result<(), Unlaunchable> {
+    if !spec.secrets.is_empty() {
+        return Err(Unlaunchable::Secrets);
+    }
     let step = spec.steps.iter().position(|Step { run, .. }| run.len() > LONGEST_TEXT).map(|n| format!("steps[{n}].run"));
     let variable = spec.env.iter().find(|(name, value)| name.len() + 1 + value.len() > LONGEST_TEXT);
     match step.or_else(|| variable.map(|(name, _)| format!("env.{name}"))) {
