@@ -12,8 +12,10 @@ use crate::{Bus, publish::headers};
 #[derive(Debug, thiserror::Error)]
 #[error("clock {subject}: {reason}")]
 pub struct ClockError {
-    subject: String,
-    reason: String,
+    /// Where it is armed.
+    pub subject: String,
+    /// What went wrong.
+    pub reason: String,
 }
 
 /// Where clocks are counted.

@@ -20,6 +20,7 @@ pub struct Launcher<B, X> {
     executor: X,
     fleet: Arc<Fleet>,
     now: fn() -> Timestamp,
+    next: fn(Option<&Record>, &BuildRouted) -> Next,
 }
 
 /// A routed build could not be launched now, or ever.
@@ -97,7 +98,7 @@ impl<X: Executor> Launcher<Bus, X> {
 impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     /// A launcher that creates pods on `executor`.
     pub fn new(bus: B, executor: X, fleet: Arc<Fleet>) -> Self {
-        Self { bus, executor, fleet, now: Timestamp::now }
+        Self { bus, executor, fleet, now: Timestamp::now, next }
     }
 
     /// The same launcher, but the time is what `now` says.
@@ -106,13 +107,20 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         Self { now, ..self }
     }
 
+    /// The same launcher, but this decides. For tests alone, which must see a wrong decision do harm.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn deciding_by(self, next: fn(Option<&Record>, &BuildRouted) -> Next) -> Self {
+        Self { next, ..self }
+    }
+
     /// Sees to it that a routed build has its one pod and that it runs.
     ///
     /// # Errors
     /// Whatever stood in the way; doing it again is safe.
     pub async fn launch(&self, routed: BuildRouted) -> Result<(), LaunchError> {
         let record = self.bus.read(&routed.build).await?;
-        let bound = match next(record.as_ref().map(|(record, _)| record), &routed) {
+        let bound = match (self.next)(record.as_ref().map(|(record, _)| record), &routed) {
             Next::Nothing => return Ok(()),
             Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
             Next::Ungate(bound) => bound,

@@ -22,5 +22,5 @@ mod watch;
 pub use act::{Act, ReapError};
 pub use fire::{Look, fire};
 pub use plan::{Reap, plan};
-pub use reaper::{Args, Reaper};
+pub use reaper::{Args, Decisions, Reaper};
 pub use see::{gone, see};

@@ -5,15 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use switchyard_bus::{Bus, Clocks, Delivery, Durable, Events, Ledger, StoredError, Unreadable, Window};
-use switchyard_events::{BuildKey, Clock, ClockKind};
-use switchyard_executor::Executor;
+use switchyard_events::{BuildKey, Clock, ClockKind, Record};
+use switchyard_executor::{Executor, Observed};
 use switchyard_runtime::Context;
 use tracing::warn;
 
 use crate::{
-    Look, ReapError,
+    Act, Look, ReapError,
     act::{Done, Target, best_effort},
-    fire, plan,
+    fire, plan, see,
 };
 
 /// Settings of a reaper.
@@ -35,18 +35,42 @@ pub struct Reaper<B, X> {
     pub(crate) bus: B,
     pub(crate) executor: X,
     pub(crate) now: fn() -> Timestamp,
+    pub(crate) decisions: Decisions,
+}
+
+/// The decisions that a reaper acts on.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Decisions {
+    /// When a clock has run out.
+    pub fire: fn(ClockKind, &Record, u32, &Look, Timestamp) -> Vec<Act>,
+    /// When a pod is seen.
+    pub see: fn(Option<&Record>, &Observed, Timestamp) -> Vec<Act>,
+}
+
+impl Default for Decisions {
+    fn default() -> Self {
+        Self { fire, see }
+    }
 }
 
 impl<B, X> Reaper<B, X> {
     /// A reaper of `executor`'s pods.
     pub fn new(bus: B, executor: X) -> Self {
-        Self { bus, executor, now: Timestamp::now }
+        Self { bus, executor, now: Timestamp::now, decisions: Decisions::default() }
     }
 
     /// The same reaper, but the time is what `now` says.
     #[must_use]
     pub fn told_the_time_by(self, now: fn() -> Timestamp) -> Self {
         Self { now, ..self }
+    }
+
+    /// The same reaper, but these decide. For tests alone, which must see a wrong decision do harm.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn deciding_by(self, decisions: Decisions) -> Self {
+        Self { decisions, ..self }
     }
 }
 
@@ -123,7 +147,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
                 None => Look::Absent,
             };
             let target = Target { build, attempt, uid: bound.as_ref().map(|bound| bound.uid.as_str()) };
-            let acts = fire(kind, &record, attempt, &look, (self.now)());
+            let acts = (self.decisions.fire)(kind, &record, attempt, &look, (self.now)());
             match best_effort(self.perform(target, acts, Some((record, revision))).await)? {
                 Some(Done::All(_)) | None => break,
                 Some(Done::Outrun) => {}

@@ -10,7 +10,7 @@ use switchyard_executor::{Executor, Observed, Seen, Unreachable};
 use switchyard_runtime::Context;
 use tracing::{debug, warn};
 
-use crate::{ReapError, Reaper, act::Target, gone, see};
+use crate::{ReapError, Reaper, act::Target, gone};
 
 /// How many pods are judged at once.
 const AT_ONCE: usize = 64;
@@ -114,7 +114,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// Whatever stood in the way; doing it again is safe.
     pub async fn seen(&self, pod: &Observed) -> Result<Option<Timestamp>, ReapError> {
         let target = Target { build: &pod.build, attempt: pod.attempt, uid: Some(&pod.uid) };
-        let judged = self.act(target, |record| see(record, pod, (self.now)()));
+        let judged = self.act(target, |record| (self.decisions.see)(record, pod, (self.now)()));
         match &pod.traceparent {
             Some(trace) => with_trace(trace, judged).await,
             None => judged.await,

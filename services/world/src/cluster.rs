@@ -1,10 +1,12 @@
-//! A cluster: pods with a gate and a finalizer, and what a watch would tell of them.
+//! A cluster: pods with a gate and a finalizer, what may be asked of it, and what a watch would tell.
 
 use jiff::Timestamp;
-use switchyard_events::{BuildKey, Reason};
-use switchyard_executor::{Observed, Phase};
+use switchyard_events::BuildKey;
+use switchyard_executor::Phase;
 
-/// Whether the API server answers.
+use crate::pod::Pod;
+
+/// Whether a server answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Away {
     #[default]
@@ -13,15 +15,37 @@ pub(crate) enum Away {
     Deaf,
     /// It does what is asked, but the answer is lost.
     Mute,
+    /// It does what is asked much later, when nobody waits any more. Of a broker: the same as mute.
+    Late,
+}
+
+/// What a cluster may be asked to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Create(BuildKey, u32),
+    Ungate(String),
+    Delete(String),
+    Release(String),
+}
+
+/// Why there is no new pod.
+pub(crate) enum NoPod {
+    Going,
+    Rejected,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
+    pub(crate) name: &'static str,
     pub(crate) pods: Vec<Pod>,
     pub(crate) away: Away,
     /// Admission refuses every pod for good.
     pub(crate) rejects: bool,
+    /// Whether pods are created without a gate: a mistake, for the tests of the laws.
+    pub(crate) ungated: bool,
     pub(crate) created: u32,
+    /// What was asked, and not done yet.
+    pub(crate) late: Vec<Request>,
     /// What the reaper's watch still has to tell, and what it has been asked to look at again.
     pub(crate) changed: Vec<(BuildKey, u32)>,
     pub(crate) gone: Vec<(BuildKey, u32, String)>,
@@ -30,91 +54,39 @@ pub(crate) struct Cluster {
     pub(crate) unseen: Vec<BuildKey>,
 }
 
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name")]
-pub(crate) struct Pod {
-    pub(crate) build: BuildKey,
-    pub(crate) attempt: u32,
-    pub(crate) uid: String,
-    pub(crate) phase: Phase,
-    pub(crate) node: bool,
-    pub(crate) created_at: Timestamp,
-    pub(crate) started_at: Option<Timestamp>,
-    pub(crate) finished_at: Option<Timestamp>,
-    pub(crate) evicted: bool,
-    pub(crate) exit: Option<i32>,
-    pub(crate) deleting: bool,
-    pub(crate) forced: bool,
-    pub(crate) held: bool,
-}
-
-impl Pod {
-    pub(crate) fn dead(&self) -> bool {
-        self.phase.is_ended() || (self.deleting && !self.node)
-    }
-
-    /// Whether it runs or may do so at any moment.
-    pub(crate) fn live(&self) -> bool {
-        self.phase != Phase::Gated && !self.dead()
-    }
-
-    pub(crate) fn observed(&self) -> Observed {
-        Observed {
-            build: self.build.clone(),
-            attempt: self.attempt,
-            uid: self.uid.clone(),
-            phase: self.phase,
-            since: self.finished_at.or(self.started_at).unwrap_or(self.created_at),
-            created_at: self.created_at,
-            started_at: self.started_at,
-            finished_at: self.finished_at,
-            exit: self.exit,
-            reason: if self.evicted {
-                Some(Reason::Evicted)
-            } else {
-                (self.deleting && self.dead() && self.exit.is_none_or(|code| code == 143)).then_some(Reason::Deleted)
-            },
-            container: None,
-            message: None,
-            result: None,
-            deleting: self.deleting,
-            dead: self.dead(),
-            forced: self.forced && !self.dead(),
-            held: self.held,
-            traceparent: None,
-            node: self.node.then(|| "node".to_owned()),
-        }
-    }
-
-    fn end(&mut self, phase: Phase, exit: Option<i32>, now: Timestamp) {
-        (self.phase, self.exit, self.finished_at) = (phase, exit, Some(now));
-    }
-}
-
 impl Cluster {
     pub(crate) fn find(&self, build: &BuildKey, attempt: u32) -> Option<&Pod> {
         self.pods.iter().find(|pod| &pod.build == build && pod.attempt == attempt)
     }
 
-    pub(crate) fn create(&mut self, executor: &str, build: &BuildKey, attempt: u32, now: Timestamp) -> &Pod {
+    /// Does what is asked; of a pod that is to be created, its uid.
+    pub(crate) fn perform(&mut self, request: &Request, now: Timestamp) -> Result<String, NoPod> {
+        match request {
+            Request::Create(build, attempt) => return self.create(build, *attempt, now),
+            Request::Ungate(uid) => self.change(uid, |pod| {
+                if pod.phase == Phase::Gated {
+                    pod.phase = Phase::Pending;
+                }
+            }),
+            Request::Delete(uid) => self.change(uid, |pod| pod.deleting = true),
+            Request::Release(uid) => self.change(uid, |pod| pod.held = false),
+        }
+        Ok(String::new())
+    }
+
+    fn create(&mut self, build: &BuildKey, attempt: u32, now: Timestamp) -> Result<String, NoPod> {
+        if let Some(pod) = self.find(build, attempt) {
+            return if pod.deleting { Err(NoPod::Going) } else { Ok(pod.uid.clone()) };
+        }
+        if self.rejects {
+            return Err(NoPod::Rejected);
+        }
         self.created += 1;
+        let uid = format!("{}-{}", self.name, self.created);
         self.changed.push((build.clone(), attempt));
-        self.pods.push(Pod {
-            build: build.clone(),
-            attempt,
-            uid: format!("{executor}-{}", self.created),
-            phase: Phase::Gated,
-            node: false,
-            created_at: now,
-            started_at: None,
-            finished_at: None,
-            evicted: false,
-            exit: None,
-            deleting: false,
-            forced: false,
-            held: true,
-        });
-        &self.pods[self.pods.len() - 1]
+        let phase = if self.ungated { Phase::Pending } else { Phase::Gated };
+        self.pods.push(Pod::new(build, attempt, uid.clone(), phase, now));
+        Ok(uid)
     }
 
     /// Changes the pod of that uid, if it is still there; a deleted, dead pod that nobody holds goes.
@@ -141,21 +113,12 @@ impl Cluster {
 
     /// The node does its next bit of work on a pod; `how` says how a build that may end ends.
     pub(crate) fn work(&mut self, uid: &str, how: u8, now: Timestamp) {
-        self.change(uid, |pod| match (pod.phase, pod.node, pod.deleting) {
-            (Phase::Pending, false, false) => pod.node = true,
-            (Phase::Pending, true, false) => (pod.phase, pod.started_at) = (Phase::Running, Some(now)),
-            (Phase::Pending, true, true) => pod.end(Phase::Failed, None, now),
-            (Phase::Running, _, true) if !pod.forced => pod.end(Phase::Failed, Some(143), now),
-            (Phase::Running, _, false) => match how % 4 {
-                0 => pod.end(Phase::Succeeded, Some(0), now),
-                1 => pod.end(Phase::Failed, Some(1), now),
-                2 => {
-                    pod.evicted = true;
-                    pod.end(Phase::Failed, None, now);
-                }
-                _ => {}
-            },
-            _ => {}
-        });
+        self.change(uid, |pod| pod.work(how, now));
+    }
+
+    /// Pods that are to go, and whose machine is lost, are forced out: an operator does so, or the cluster itself.
+    pub(crate) fn collect_lost(&mut self) -> bool {
+        let lost = self.pods.iter().find(|pod| pod.lost && pod.deleting && !pod.forced).map(|pod| pod.uid.clone());
+        lost.inspect(|uid| self.change(uid, |pod| pod.forced = true)).is_some()
     }
 }

@@ -1,10 +1,15 @@
 //! Histories: which steps may come, and that no law is ever broken whatever comes.
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner},
+};
 
 use crate::{
     cluster::Away,
-    world::{Happening, Step, World},
+    mistake::Mistake,
+    step::{Happening, Step},
+    world::World,
 };
 
 /// What goes on all the time, and the trouble that may come in between.
@@ -25,15 +30,25 @@ fn step() -> impl Strategy<Value = Step> {
         1 => executor().prop_map(Step::Sweep),
         1 => any().prop_map(Step::Cancel),
         1 => (any(), any()).prop_map(|(build, to)| Step::Route { build, to }),
+        1 => any().prop_map(Step::Repeat),
+        2 => any().prop_map(Step::Pause),
+        1 => any().prop_map(Step::Configure),
+        1 => away().prop_map(Step::Broker),
     ]
 }
 
+/// A server is there again sooner than it goes.
+fn away() -> impl Strategy<Value = Away> {
+    prop_oneof![3 => Just(Away::No), 1 => Just(Away::Deaf), 1 => Just(Away::Mute), 1 => Just(Away::Late)]
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
-    let away = prop_oneof![2 => Just(Away::No), 1 => Just(Away::Deaf), 1 => Just(Away::Mute)];
     prop_oneof![
-        4 => any::<(u8, u8)>().prop_map(|(which, how)| Happening::Work { which, how }),
-        1 => (any::<u8>(), prop::bool::weighted(0.2)).prop_map(|(which, force)| Happening::Delete { which, force }),
-        1 => away.prop_map(Happening::Away),
+        8 => any::<(u8, u8)>().prop_map(|(which, how)| Happening::Work { which, how }),
+        2 => (any::<u8>(), prop::bool::weighted(0.2)).prop_map(|(which, force)| Happening::Delete { which, force }),
+        2 => away().prop_map(Happening::Away),
+        1 => any::<u8>().prop_map(Happening::Arrive),
+        1 => any::<(u8, bool)>().prop_map(|(which, lost)| Happening::Machine { which, lost }),
     ]
 }
 
@@ -51,8 +66,8 @@ fn forgetful_step() -> impl Strategy<Value = Step> {
 }
 
 /// A world in which each build has just been routed.
-fn begun(builds: u8) -> World {
-    let mut world = World::new(builds);
+fn begun(builds: u8, mistake: Option<Mistake>) -> World {
+    let mut world = World::new(builds, mistake);
     for n in 0..builds {
         world.step(Step::Route { build: n, to: n });
     }
@@ -60,37 +75,47 @@ fn begun(builds: u8) -> World {
 }
 
 /// Lives through the steps, then comes to rest.
-fn live(builds: u8, steps: &[Step], endless: bool) -> Result<(), TestCaseError> {
-    let mut world = begun(builds);
+fn live(mut world: World, steps: &[Step], endless: bool) -> Result<(), TestCaseError> {
     let broken = steps.iter().find_map(|step| world.step(*step));
     broken.or_else(|| world.settle_down(endless)).map_or(Ok(()), |broken| Err(TestCaseError::fail(broken)))
 }
 
-fn histories(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() }
+/// How many histories are lived through in all, unless `SWITCHYARD_HISTORIES` says otherwise.
+const HISTORIES: u32 = 12_500;
+
+/// So many histories of each kind. One that breaks a law is shrunk, printed and kept in `histories/`, to be tried first ever after.
+fn histories() -> ProptestConfig {
+    let asked = std::env::var("SWITCHYARD_HISTORIES").ok();
+    let all = asked.map_or(HISTORIES, |text| text.parse().expect("SWITCHYARD_HISTORIES is a number"));
+    ProptestConfig {
+        cases: all.div_ceil(5),
+        max_shrink_iters: 20_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("histories"))),
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(histories(1000))]
+    #![proptest_config(histories())]
 
     #[test]
     fn one_build_ends_once_and_leaves_nothing_whatever_happens(steps in prop::collection::vec(step(), 0..120), endless: bool) {
-        live(1, &steps, endless)?;
+        live(begun(1, None), &steps, endless)?;
     }
 
     #[test]
     fn refusals_end_too(steps in prop::collection::vec(rare_step(), 0..80), endless: bool) {
-        live(1, &steps, endless)?;
+        live(begun(1, None), &steps, endless)?;
     }
 
     #[test]
     fn two_builds_do_not_disturb_each_other(steps in prop::collection::vec(step(), 0..120), endless: bool) {
-        live(2, &steps, endless)?;
+        live(begun(2, None), &steps, endless)?;
     }
 
     #[test]
     fn a_build_ends_although_every_launcher_is_gone(steps in prop::collection::vec(step(), 0..40), endless: bool) {
-        let mut world = begun(1);
+        let mut world = begun(1, None);
         let broken = steps.iter().find_map(|step| world.step(*step));
         world.desert();
         prop_assert_eq!(broken.or_else(|| world.settle_down(endless)), None);
@@ -98,14 +123,48 @@ proptest! {
 
     #[test]
     fn the_sweep_makes_up_for_lost_clocks(steps in prop::collection::vec(forgetful_step(), 0..120), endless: bool) {
-        live(1, &steps, endless)?;
+        live(begun(1, None), &steps, endless)?;
     }
+}
+
+/// The laws are worth something: whoever makes this mistake breaks one of them.
+fn is_caught(mistake: Mistake) {
+    let config = ProptestConfig { cases: 20_000, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let histories = (prop::collection::vec(step(), 0..120), any::<bool>());
+    let lived = runner.run(&histories, |(steps, endless)| live(begun(1, Some(mistake)), &steps, endless));
+    assert!(matches!(lived, Err(TestError::Fail(..))), "no history shows that {mistake:?} does harm: {lived:?}");
+}
+
+#[test]
+fn acknowledging_before_publishing_is_caught() {
+    is_caught(Mistake::AcknowledgeFirst);
+}
+
+#[test]
+fn creating_a_pod_without_a_gate_is_caught() {
+    is_caught(Mistake::CreateUngated);
+}
+
+#[test]
+fn requeueing_without_proof_of_death_is_caught() {
+    is_caught(Mistake::RequeueWithoutProof);
+}
+
+#[test]
+fn forgetting_a_clock_when_the_api_server_is_away_is_caught() {
+    is_caught(Mistake::ForgetClockWhenAway);
+}
+
+#[test]
+fn publishing_an_end_before_it_is_decided_is_caught() {
+    is_caught(Mistake::PublishBeforeDeciding);
 }
 
 #[test]
 fn without_trouble_a_build_ends_as_it_should() {
     for endless in [false, true] {
-        let mut world = begun(1);
+        let mut world = begun(1, None);
         assert_eq!(world.settle_down(endless), None);
         let state = world.state();
         let (record, _) = state.records.values().next().unwrap();
@@ -134,7 +193,7 @@ fn a_launch_that_is_heard_of_after_the_end_stops_no_clock() {
         deliver,
         finish,
     ];
-    let mut world = begun(1);
+    let mut world = begun(1, None);
     for step in script {
         assert_eq!(world.step(step), None, "{step:?}");
     }

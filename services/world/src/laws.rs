@@ -114,6 +114,9 @@ pub(crate) fn unfinished(state: &State) -> Option<String> {
             return Some(format!("a pod is left: {pod:?} of {record:?}"));
         }
     }
+    if let Some(build) = state.asked.iter().find(|build| !state.records.contains_key(*build)) {
+        return Some(format!("{build} was routed, and nobody has written it down"));
+    }
     state.records.iter().find_map(|(build, (record, _))| {
         let last = |subject: &String| subject.contains(".finished.") && subject.contains(&format!(".{build}."));
         let ends = state.once.keys().filter(|subject| last(subject)).count();

@@ -10,14 +10,32 @@
 //! polled; a redelivery is a second handler of a message that nobody has acknowledged.
 
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod flight;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod holes;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod mistake;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod pod;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod script;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
 mod state;
+#[cfg(test)]
+mod step;
 #[cfg(test)]
 mod world;

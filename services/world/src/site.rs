@@ -1,4 +1,4 @@
-//! The world as launchers and reapers reach it. Before every effect they can be stopped.
+//! The world as launchers and reapers reach it. Before every effect they can be stopped, and every server may be away.
 
 use std::{
     cell::Cell,
@@ -11,10 +11,12 @@ use futures::stream::{BoxStream, StreamExt as _};
 use jiff::Timestamp;
 use switchyard_bus::{ClockError, Clocks, Events, Ledger, LedgerError, PublishError, Published, Revision};
 use switchyard_events::{BuildKey, Clock, Outgoing, Record};
-use switchyard_executor::{CreateError, Executor, Launch, Observed, Phase, Seen, Unreachable};
+use switchyard_executor::{CreateError, Executor, Launch, Observed, Seen, Unreachable};
 
 use crate::{
-    cluster::{Away, Cluster},
+    cluster::{Away, NoPod, Request},
+    mistake,
+    pod::Pod,
     state::{EXECUTORS, State},
 };
 
@@ -31,12 +33,22 @@ pub(crate) fn set_now(now: Timestamp) {
     NOW.set(now);
 }
 
-/// The world, as it is reached from one executor.
+/// The world, as a launcher or a reaper of one executor reaches it.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) executor: usize,
+    pub(crate) service: Service,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Launcher,
+    Reaper,
+}
+
+/// The broker did not answer.
+struct Silence;
 
 impl Site {
     /// Waits once, so that whoever polls can stop here for a while, or for ever.
@@ -46,60 +58,98 @@ impl Site {
         self.state.lock().unwrap()
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(&mut Cluster) -> T + Send) -> Result<T, Unreachable> {
+    /// Asks the broker for something.
+    async fn broker<T>(&self, question: impl FnOnce(&mut State) -> T + Send) -> Result<T, Silence> {
         let mut state = self.effect().await;
-        let cluster = &mut state.clusters[self.executor];
-        match cluster.away {
-            Away::No => Ok(question(cluster)),
-            Away::Deaf => Err(Unreachable("away".into())),
-            Away::Mute => {
-                question(cluster);
-                Err(Unreachable("away".into()))
+        match state.broker {
+            Away::No => Ok(question(&mut state)),
+            Away::Deaf => Err(Silence),
+            Away::Mute | Away::Late => {
+                question(&mut state);
+                Err(Silence)
             }
         }
     }
+
+    /// Asks the cluster to do something.
+    async fn cluster(&self, request: Request) -> Result<Result<String, NoPod>, Unreachable> {
+        let mut state = self.effect().await;
+        let cluster = &mut state.clusters[self.executor];
+        match cluster.away {
+            Away::No => return Ok(cluster.perform(&request, now())),
+            Away::Deaf => {}
+            Away::Mute => drop(cluster.perform(&request, now())),
+            Away::Late => cluster.late.push(request),
+        }
+        Err(Unreachable("away".into()))
+    }
+
+    async fn change(&self, request: Request) -> Result<(), Unreachable> {
+        self.cluster(request).await.map(drop)
+    }
+}
+
+fn store(build: &BuildKey) -> impl FnOnce(Silence) -> LedgerError + use<'_> {
+    |_| LedgerError::Store { build: build.clone(), error: "away".into() }
 }
 
 impl Ledger for Site {
     async fn read(&self, build: &BuildKey) -> Result<Option<(Record, Revision)>, LedgerError> {
-        Ok(self.effect().await.records.get(build).map(|(record, revision)| (record.clone(), Revision(*revision))))
+        let read = |state: &mut State| state.records.get(build).map(|(record, revision)| (record.clone(), Revision(*revision)));
+        self.broker(read).await.map_err(store(build))
     }
 
     async fn create(&self, build: &BuildKey, record: &Record) -> Result<bool, LedgerError> {
-        let mut state = self.effect().await;
-        let free = !state.records.contains_key(build);
-        if free {
-            state.write(build, record);
-        }
-        Ok(free)
+        let create = |state: &mut State| {
+            let free = !state.records.contains_key(build);
+            if free && !mistake::leaves_unrecorded(state, self.service, record) {
+                state.write(build, record);
+            }
+            free
+        };
+        self.broker(create).await.map_err(store(build))
     }
 
     async fn replace(&self, build: &BuildKey, record: &Record, Revision(read): Revision) -> Result<bool, LedgerError> {
-        let mut state = self.effect().await;
-        let unchanged = state.records.get(build).is_some_and(|(_, revision)| *revision == read);
-        if unchanged {
-            state.write(build, record);
+        let mistaken = self.state.lock().unwrap().mistake;
+        if let Some(early) = mistake::published_too_early(mistaken, record, build) {
+            self.publish(early).await.map_err(|_| store(build)(Silence))?;
         }
-        Ok(unchanged)
+        let replace = |state: &mut State| {
+            let unchanged = state.records.get(build).is_some_and(|(_, revision)| *revision == read);
+            if unchanged {
+                state.write(build, &mistake::written(mistaken, record));
+            }
+            unchanged
+        };
+        self.broker(replace).await.map_err(store(build))
     }
 }
 
 impl Events for Site {
     async fn publish(&self, outgoing: Outgoing) -> Result<Published, PublishError> {
-        Ok(self.effect().await.publish(outgoing))
+        let subject = outgoing.subject.clone();
+        let published = self.broker(|state| state.publish(outgoing)).await;
+        published.map_err(|_| PublishError { subject, reason: "away".into() })
     }
 }
 
 impl Clocks for Site {
     async fn arm(&self, clock: &Clock, at: Timestamp, _trace: &str) -> Result<(), ClockError> {
-        self.effect().await.arm(clock, at);
-        Ok(())
+        self.broker(|state| state.arm(clock, at)).await.map_err(|_| unarmed(clock))
     }
 
     async fn disarm(&self, clock: &Clock) -> Result<(), ClockError> {
-        self.effect().await.timers.retain(|(other, _)| other != clock);
-        Ok(())
+        let disarm = |state: &mut State| {
+            let also = mistake::also_stopped(state, clock);
+            state.timers.retain(|(other, _)| other != clock && Some(other) != also.as_ref());
+        };
+        self.broker(disarm).await.map_err(|_| unarmed(clock))
     }
+}
+
+fn unarmed(clock: &Clock) -> ClockError {
+    ClockError { subject: clock.timer_subject(), reason: "away".into() }
 }
 
 impl Executor for Site {
@@ -108,39 +158,33 @@ impl Executor for Site {
     }
 
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
-        let created = self.ask(|cluster| {
-            if let Some(pod) = cluster.find(&launch.build, launch.attempt) {
-                return if pod.deleting { Err(CreateError::Later("going".into())) } else { Ok(pod.uid.clone()) };
-            }
-            if cluster.rejects {
-                return Err(CreateError::Rejected("never".into()));
-            }
-            Ok(cluster.create(self.name(), &launch.build, launch.attempt, now()).uid.clone())
-        });
-        created.await.map_err(|away| CreateError::Later(away.0))?
+        match self.cluster(Request::Create(launch.build.clone(), launch.attempt)).await {
+            Ok(Ok(uid)) => Ok(uid),
+            Ok(Err(NoPod::Going)) => Err(CreateError::Later("going".into())),
+            Ok(Err(NoPod::Rejected)) => Err(CreateError::Rejected("never".into())),
+            Err(away) => Err(CreateError::Later(away.0)),
+        }
     }
 
     async fn look(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Unreachable> {
-        self.ask(|cluster| cluster.find(build, attempt).map(crate::cluster::Pod::observed)).await
+        let state = self.effect().await;
+        let cluster = &state.clusters[self.executor];
+        match cluster.away {
+            Away::No => Ok(cluster.find(build, attempt).map(Pod::observed)),
+            Away::Deaf | Away::Mute | Away::Late => Err(Unreachable("away".into())),
+        }
     }
 
     async fn ungate(&self, _build: &BuildKey, _attempt: u32, uid: &str) -> Result<(), Unreachable> {
-        self.ask(|cluster| {
-            cluster.change(uid, |pod| {
-                if pod.phase == Phase::Gated {
-                    pod.phase = Phase::Pending;
-                }
-            });
-        })
-        .await
+        self.change(Request::Ungate(uid.to_owned())).await
     }
 
     async fn delete(&self, _build: &BuildKey, _attempt: u32, uid: &str) -> Result<(), Unreachable> {
-        self.ask(|cluster| cluster.change(uid, |pod| pod.deleting = true)).await
+        self.change(Request::Delete(uid.to_owned())).await
     }
 
     async fn release(&self, _build: &BuildKey, _attempt: u32, uid: &str) -> Result<(), Unreachable> {
-        self.ask(|cluster| cluster.change(uid, |pod| pod.held = false)).await
+        self.change(Request::Release(uid.to_owned())).await
     }
 
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {

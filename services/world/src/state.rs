@@ -1,12 +1,16 @@
 //! What the world holds: the ledger, the event log, who has still to be told what, the clocks, the clusters.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use switchyard_bus::Published;
 use switchyard_events::{BuildKey, BuildRequeued, CdEvent, Clock, ClockKind, Outgoing, Record, custom_data};
 
-use crate::{cluster::Cluster, laws};
+use crate::{
+    cluster::{Away, Cluster},
+    laws,
+    mistake::{self, Mistake},
+};
 
 pub(crate) const EXECUTORS: [&str; 2] = ["a", "b"];
 
@@ -20,7 +24,14 @@ pub(crate) struct State {
     pub(crate) messages: Vec<Message>,
     pub(crate) delivered: u32,
     pub(crate) timers: Vec<(Clock, Timestamp)>,
+    /// The clocks that have fired.
+    pub(crate) fired: Vec<Clock>,
     pub(crate) clusters: [Cluster; 2],
+    pub(crate) broker: Away,
+    /// What is done wrong on purpose.
+    pub(crate) mistake: Option<Mistake>,
+    /// What the router has answered for.
+    pub(crate) asked: BTreeSet<BuildKey>,
     pub(crate) cancelled: Vec<BuildKey>,
     /// Whether a clock was lost: then only the sweep keeps the promise.
     pub(crate) forgetful: bool,
@@ -78,13 +89,18 @@ impl State {
         if outgoing.once {
             self.once.insert(outgoing.subject.clone(), at);
         }
-        let event = CdEvent::from_cloudevent(&outgoing.event).unwrap();
-        let predicate = event.context.ty.split('.').nth(3).unwrap().to_owned();
+        self.log.push(outgoing);
+        self.announce(at);
+        Published::New
+    }
+
+    /// Has an event of the log delivered to all who read it.
+    pub(crate) fn announce(&mut self, at: usize) {
+        let event = CdEvent::from_cloudevent(&self.log[at].event).unwrap();
         let (build, attempt) = about(&event);
         let executor = || usize::from(event.custom_data.as_ref().unwrap().get().contains(r#""executor":"b""#));
-        self.log.push(outgoing);
         let what = What::Event { build: build.clone(), attempt, at };
-        match predicate.as_str() {
+        match event.context.ty.split('.').nth(3).unwrap() {
             "routed" => {
                 self.send(Consumer::Launcher(executor()), what.clone());
                 self.send(Consumer::Reaper(executor()), what);
@@ -100,7 +116,6 @@ impl State {
             }
             other => panic!("nobody reads {other}"),
         }
-        Published::New
     }
 
     pub(crate) fn send(&mut self, to: Consumer, what: What) {
@@ -109,6 +124,9 @@ impl State {
     }
 
     pub(crate) fn arm(&mut self, clock: &Clock, at: Timestamp) {
+        if mistake::is_deduplicated(self, clock) {
+            return;
+        }
         self.timers.retain(|(other, _)| other != clock);
         self.timers.push((clock.clone(), at));
     }
@@ -116,6 +134,7 @@ impl State {
     /// A clock fires, whatever the time is.
     pub(crate) fn fire(&mut self, at: usize) {
         let (clock, _) = self.timers.remove(at);
+        self.fired.push(clock.clone());
         let executor = EXECUTORS.iter().position(|name| *name == clock.executor).unwrap();
         self.send(Consumer::Reaper(executor), What::Fire(clock));
     }
