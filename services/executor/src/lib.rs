@@ -8,9 +8,13 @@ mod executor;
 mod kubernetes;
 mod launch;
 mod observed;
+mod place;
+mod process;
 mod script;
 
 pub use executor::{CreateError, Executor, Unreachable};
 pub use kubernetes::{ConnectError, Kubernetes};
 pub use launch::Launch;
 pub use observed::{Observed, Phase, Seen};
+pub use place::Place;
+pub use process::{Lifeline, OpenError, Process, confined, is_unisolated, supervise};

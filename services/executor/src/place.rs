@@ -1,0 +1,68 @@
+//! An executor of whichever plugin the fleet file names.
+
+use futures::stream::BoxStream;
+use switchyard_events::BuildKey;
+
+use crate::{CreateError, Executor, Kubernetes, Launch, Observed, Process, Seen, Unreachable};
+
+/// An executor of any plugin, so that a service need not be written for each.
+#[derive(Debug)]
+pub struct Place(Plugin);
+
+#[derive(Debug)]
+enum Plugin {
+    Kubernetes(Box<Kubernetes>),
+    Process(Box<Process>),
+}
+
+impl From<Kubernetes> for Place {
+    fn from(kubernetes: Kubernetes) -> Self {
+        Self(Plugin::Kubernetes(Box::new(kubernetes)))
+    }
+}
+
+impl From<Process> for Place {
+    fn from(process: Process) -> Self {
+        Self(Plugin::Process(Box::new(process)))
+    }
+}
+
+/// Asks the plugin the same question.
+macro_rules! ask {
+    ($place:ident, $plugin:ident => $question:expr) => {
+        match &$place.0 {
+            Plugin::Kubernetes($plugin) => $question,
+            Plugin::Process($plugin) => $question,
+        }
+    };
+}
+
+impl Executor for Place {
+    fn name(&self) -> &str {
+        ask!(self, plugin => plugin.name())
+    }
+
+    async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
+        ask!(self, plugin => plugin.create(launch).await)
+    }
+
+    async fn look(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Unreachable> {
+        ask!(self, plugin => plugin.look(build, attempt).await)
+    }
+
+    async fn ungate(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
+        ask!(self, plugin => plugin.ungate(build, attempt, uid).await)
+    }
+
+    async fn delete(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
+        ask!(self, plugin => plugin.delete(build, attempt, uid).await)
+    }
+
+    async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
+        ask!(self, plugin => plugin.release(build, attempt, uid).await)
+    }
+
+    fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {
+        ask!(self, plugin => plugin.watch())
+    }
+}
