@@ -25,33 +25,21 @@ const UNUSED: [&str; 8] = [
     "processor.zipkin-compact.server-host-port",
 ];
 
-/// A running server. A restart empties it.
-#[derive(Debug)]
-pub struct Jaeger {
-    server: Server,
+/// Where a server will be: known before it runs, or is even built.
+#[derive(Clone, Debug)]
+pub struct JaegerAddress {
+    admin: u16,
     otlp: u16,
     query: u16,
 }
 
-impl Jaeger {
-    /// Starts a server, its log in `folder`, and waits until it takes spans.
+impl JaegerAddress {
+    /// Takes free ports.
     ///
     /// # Errors
-    /// When the folder cannot be made, or the server does not become ready.
-    pub async fn start(tools: &Tools, folder: &Path) -> Result<Self, StartError> {
-        fs::create_dir_all(folder).map_err(StartError::file(folder))?;
-        let (admin, otlp, query) = (port::free()?, port::free()?, port::free()?);
-        let used =
-            [("admin.http.host-port", admin), ("collector.otlp.http.host-port", otlp), ("query.http-server.host-port", query)];
-        let listeners = used.into_iter().chain(UNUSED.map(|name| (name, 0)));
-        let launch = Launch::new("jaeger", tools.path(Tool::Jaeger), folder)
-            .arguments(listeners.map(|(name, port)| format!("--{name}=127.0.0.1:{port}")))
-            .arguments(["--log-level=warn".to_owned(), format!("--memory.max-traces={KEEP_TRACES}")])
-            .variable("SPAN_STORAGE_TYPE", "memory")
-            // It would send spans about itself to whatever listens on the standard port.
-            .variable("OTEL_TRACES_SAMPLER", "always_off");
-        let ready = Ready::Http(format!("http://127.0.0.1:{admin}/"));
-        Ok(Self { server: Server::start(launch, ready).await?, otlp, query })
+    /// When there are none.
+    pub fn free() -> Result<Self, StartError> {
+        Ok(Self { admin: port::free()?, otlp: port::free()?, query: port::free()? })
     }
 
     /// The base address for OTLP over HTTP, as `OTEL_EXPORTER_OTLP_ENDPOINT` wants it (without `/v1/traces`).
@@ -64,6 +52,55 @@ impl Jaeger {
     #[must_use]
     pub fn query_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.query)
+    }
+}
+
+/// A running server. A restart empties it.
+#[derive(Debug)]
+pub struct Jaeger {
+    server: Server,
+    address: JaegerAddress,
+}
+
+impl Jaeger {
+    /// Starts a server, its log in `folder`, and waits until it takes spans.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or the server does not become ready.
+    pub async fn start(tools: &Tools, folder: &Path) -> Result<Self, StartError> {
+        Self::start_at(JaegerAddress::free()?, tools, folder).await
+    }
+
+    /// The same, where its address was taken before.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or the server does not become ready.
+    pub async fn start_at(address: JaegerAddress, tools: &Tools, folder: &Path) -> Result<Self, StartError> {
+        fs::create_dir_all(folder).map_err(StartError::file(folder))?;
+        let JaegerAddress { admin, otlp, query } = address;
+        let used =
+            [("admin.http.host-port", admin), ("collector.otlp.http.host-port", otlp), ("query.http-server.host-port", query)];
+        let listeners = used.into_iter().chain(UNUSED.map(|name| (name, 0)));
+        let launch = Launch::new("jaeger", tools.path(Tool::Jaeger), folder)
+            .arguments(listeners.map(|(name, port)| format!("--{name}=127.0.0.1:{port}")))
+            .arguments(["--log-level=warn".to_owned(), format!("--memory.max-traces={KEEP_TRACES}")])
+            .variable("SPAN_STORAGE_TYPE", "memory")
+            // It would send spans about itself to whatever listens on the standard port.
+            .variable("OTEL_TRACES_SAMPLER", "always_off");
+        let ready = Ready::Http(format!("http://127.0.0.1:{admin}/"));
+        Ok(Self { server: Server::start(launch, ready).await?, address })
+    }
+
+    /// The base address for OTLP over HTTP, as `OTEL_EXPORTER_OTLP_ENDPOINT` wants it (without `/v1/traces`).
+    #[must_use]
+    pub fn otlp_url(&self) -> String {
+        self.address.otlp_url()
+    }
+
+    /// The base address of the query API (`/api/traces/<trace id>`).
+    #[must_use]
+    pub fn query_url(&self) -> String {
+        self.address.query_url()
     }
 
     /// The server itself: to be killed, frozen, restarted.

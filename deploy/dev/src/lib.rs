@@ -35,7 +35,7 @@ mod tools;
 
 pub use control_plane::{ClusterUser, ControlPlane};
 pub use error::StartError;
-pub use jaeger::Jaeger;
+pub use jaeger::{Jaeger, JaegerAddress};
 pub use launch::Launch;
 pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser};
 pub use process::{Exit, Process};

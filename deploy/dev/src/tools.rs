@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::process::Exit;
+use build::Pace;
 
 /// A server that the stack can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,13 +100,36 @@ impl Tools {
     /// # Errors
     /// When a tool is neither there nor can be built.
     pub async fn ready(wanted: &[Tool]) -> Result<Self, ToolError> {
+        Self::find(wanted, Pace::Told).await
+    }
+
+    /// The same, but what has to be built is built without a word and with low priority, while other things go on.
+    ///
+    /// # Errors
+    /// When a tool is neither there nor can be built.
+    pub async fn ready_in_the_background(wanted: &[Tool]) -> Result<Self, ToolError> {
+        Self::find(wanted, Pace::Background).await
+    }
+
+    /// Whether all of them are there, so that nothing has to be built.
+    pub async fn are_there(wanted: &[Tool]) -> bool {
+        for tool in wanted {
+            let given = matches!(find::given(*tool), Ok(Some(_)));
+            if !given && build::built(*tool).is_none() && find::on_path(*tool).await.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn find(wanted: &[Tool], pace: Pace) -> Result<Self, ToolError> {
         let mut paths = HashMap::new();
         for tool in wanted {
             let path = match find::given(*tool)? {
                 Some(path) => path,
                 None => match find::on_path(*tool).await {
                     Some(path) => path,
-                    None => build::cached(*tool).await?,
+                    None => build::cached(*tool, pace).await?,
                 },
             };
             paths.insert(*tool, path);

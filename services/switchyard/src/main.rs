@@ -5,7 +5,7 @@ mod services;
 mod tools;
 mod up;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use switchyard_runtime::Settings;
@@ -25,11 +25,25 @@ enum Command {
     /// Creates one pod per build that is routed to an executor.
     Launcher(Service<services::LauncherArgs>),
     /// Keeps the time limits of an executor's builds, reports how they went, and buries them.
-    Reaper(Service<switchyard_reaper::Args>),
+    Reaper(Service<services::ReaperArgs>),
     /// Makes the streams, buckets and consumers, and brings those that exist up to date.
     Provision(Service<provision::Args>),
-    /// Starts everything on this machine: NATS, Jaeger, a control plane with simulated Kata nodes, and every service.
+    /// Starts everything on this machine: NATS, Jaeger and every service; builds are processes, or pods of a simulated cluster.
     Up(up::Args),
+    /// Sees to one build of an executor of plugin `process`.
+    #[command(hide = true)]
+    Supervise {
+        /// The build's folder.
+        folder: PathBuf,
+    },
+    /// Becomes a build of an executor of plugin `process`, within its limits.
+    #[command(hide = true)]
+    Confined {
+        /// The build's folder.
+        folder: PathBuf,
+        /// The process id of its supervisor.
+        supervisor: i32,
+    },
     /// Publishes events and build files, and says each one's id, build and trace.
     Publish(tools::Told<tools::publish::Args>),
     /// Asks for builds to be stopped.
@@ -58,6 +72,8 @@ fn main() -> ExitCode {
         Command::Reaper(Service { args, settings }) => services::reaper(&settings, &args),
         Command::Provision(Service { args, settings }) => provision::run(&settings, args),
         Command::Up(args) => up::run(&args),
+        Command::Supervise { folder } => switchyard_executor::supervise(&folder),
+        Command::Confined { folder, supervisor } => switchyard_executor::confined(&folder, supervisor),
         Command::Publish(told) => tools::publish::publish(&told),
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Builds(told) => tools::builds::builds(&told),

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use switchyard_bus::Bus;
-use switchyard_executor::Kubernetes;
+use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::Launcher;
 use switchyard_reaper::Reaper;
@@ -27,9 +27,28 @@ pub(crate) struct LauncherArgs {
     /// The executor on which it creates pods.
     #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
     executor: String,
+    #[command(flatten)]
+    builds: Builds,
     /// How many builds it launches at once.
     #[arg(long, env = "SWITCHYARD_AT_ONCE", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     at_once: u16,
+}
+
+/// Settings of a reaper, and where its executor is.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReaperArgs {
+    #[command(flatten)]
+    reaper: switchyard_reaper::Args,
+    #[command(flatten)]
+    builds: Builds,
+}
+
+/// Where builds are that are processes of this machine.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Builds {
+    /// Where an executor of plugin `process` keeps its builds, unless the fleet file names a folder [default: the user's state folder].
+    #[arg(long = "builds", env = "SWITCHYARD_BUILDS", value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> ExitCode {
@@ -42,22 +61,23 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
 
 pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
     let at_once = usize::from(args.at_once);
-    on_executor("launcher", settings, &args.config, &args.executor, async move |service, fleet, kubernetes| {
-        Launcher::new(Bus::new(service.nats.clone()), kubernetes, Arc::new(fleet)).run(service, at_once).await
+    on_executor("launcher", settings, &args.config, &args.executor, &args.builds, async move |service, fleet, place| {
+        Launcher::new(Bus::new(service.nats.clone()), place, Arc::new(fleet)).run(service, at_once).await
     })
 }
 
-pub(crate) fn reaper(settings: &Settings, args: &switchyard_reaper::Args) -> ExitCode {
+pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
+    let ReaperArgs { reaper: args, builds } = args;
     let sweep = Duration::from_secs(args.sweep_seconds);
-    on_executor("reaper", settings, &args.config, &args.executor, async move |service, _, kubernetes| {
-        Reaper::new(Bus::new(service.nats.clone()), kubernetes).run(service, sweep).await
+    on_executor("reaper", settings, &args.config, &args.executor, builds, async move |service, _, place| {
+        Reaper::new(Bus::new(service.nats.clone()), place).run(service, sweep).await
     })
 }
 
-/// Runs a service that works on one executor's cluster.
-fn on_executor<F, W>(name: &'static str, settings: &Settings, config: &Path, executor: &str, work: W) -> ExitCode
+/// Runs a service that works on one executor.
+fn on_executor<F, W>(name: &'static str, settings: &Settings, config: &Path, executor: &str, builds: &Builds, work: W) -> ExitCode
 where
-    W: FnOnce(Context, Fleet, Kubernetes) -> F + Send + 'static,
+    W: FnOnce(Context, Fleet, Place) -> F + Send + 'static,
     F: Future<Output = anyhow::Result<()>> + Send,
 {
     let found = fleet(config).and_then(|fleet| Ok((named(&fleet, executor)?.clone(), fleet)));
@@ -65,9 +85,20 @@ where
         Ok(found) => found,
         Err(error) => return failed(&error),
     };
+    let builds = builds.folder.clone();
     run(name, settings, |service| async move {
-        let kubernetes = Kubernetes::connect(&executor).await?;
-        work(service, fleet, kubernetes).await
+        let place = place(&executor, builds.as_deref()).await?;
+        work(service, fleet, place).await
+    })
+}
+
+/// This program itself, also when its file has been replaced since it was started.
+const MYSELF: &str = "/proc/self/exe";
+
+async fn place(executor: &Executor, builds: Option<&Path>) -> anyhow::Result<Place> {
+    Ok(match executor.plugin {
+        Plugin::Kubernetes => Place::from(Kubernetes::connect(executor).await?),
+        Plugin::Process => Place::from(Process::open(executor, builds, MYSELF.into())?),
     })
 }
 
@@ -91,10 +122,5 @@ pub(crate) fn fleet(path: &Path) -> anyhow::Result<Fleet> {
 
 fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {
     let known = || fleet.executors().iter().map(|executor| executor.name.as_str()).collect::<Vec<_>>().join(", ");
-    let executor =
-        fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))?;
-    match executor.plugin {
-        Plugin::Kubernetes => Ok(executor),
-        Plugin::Process => bail!("executor {name}: plugin process does not run builds yet; use kubernetes"),
-    }
+    fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))
 }

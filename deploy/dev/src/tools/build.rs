@@ -11,8 +11,22 @@ use super::{Tool, ToolError, find};
 use crate::launch::Launch;
 use crate::process::{Exit, Process};
 
+/// How a build goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Somebody waits for it, and is told how far it is.
+    Told,
+    /// Nobody waits for it: it keeps out of the way.
+    Background,
+}
+
+/// The binary of a tool in the cache, if it is there.
+pub(crate) fn built(tool: Tool) -> Option<PathBuf> {
+    Some(cache().ok()?.join(tool.module().key()).join(tool.built_name())).filter(|binary| binary.is_file())
+}
+
 /// The binary of a tool in the cache; built if it is not there.
-pub(crate) async fn cached(tool: Tool) -> Result<PathBuf, ToolError> {
+pub(crate) async fn cached(tool: Tool, pace: Pace) -> Result<PathBuf, ToolError> {
     let module = tool.module();
     let cache = cache()?;
     let folder = cache.join(module.key());
@@ -26,7 +40,7 @@ pub(crate) async fn cached(tool: Tool) -> Result<PathBuf, ToolError> {
         if !find::exists("go") {
             return Err(ToolError::NoGo { tool: tool.name(), version: module.version, variable: tool.variable() });
         }
-        build(module, &cache, &folder).await?;
+        build(module, &cache, &folder, pace).await?;
     }
     Ok(binary)
 }
@@ -50,7 +64,7 @@ async fn lock(path: PathBuf) -> Result<File, ToolError> {
 }
 
 /// Builds beside the final folder and renames: the folder is either whole or not there.
-async fn build(module: &'static Module, cache: &Path, folder: &Path) -> Result<(), ToolError> {
+async fn build(module: &'static Module, cache: &Path, folder: &Path, pace: Pace) -> Result<(), ToolError> {
     let work = cache.join(format!("{}.building", module.key()));
     let _ = fs::remove_dir_all(&work);
     let out = work.join("out");
@@ -58,7 +72,11 @@ async fn build(module: &'static Module, cache: &Path, folder: &Path) -> Result<(
     for (name, text) in module.files() {
         fs::write(work.join(name), text).map_err(ToolError::file(work.join(name)))?;
     }
-    let go = Launch::new("go-build", "go", &work)
+    let go = match pace {
+        Pace::Told => Launch::new("go-build", "go", &work),
+        Pace::Background => Launch::new("go-build", "nice", &work).arguments(["-n", "15", "go"]),
+    };
+    let go = go
         .arguments(module.arguments())
         .arguments([String::from("-o"), format!("{}/", out.display())])
         .arguments(module.packages.iter().copied())
@@ -66,7 +84,10 @@ async fn build(module: &'static Module, cache: &Path, folder: &Path) -> Result<(
         .variable("GOFLAGS", "-mod=readonly")
         .variable("GOWORK", "off");
     let go = Process::start(&go).await.map_err(|error| ToolError::Go(error.to_string()))?;
-    let exit = follow(module, &go).await;
+    let exit = match pace {
+        Pace::Told => follow(module, &go).await,
+        Pace::Background => go.wait().await,
+    };
     if exit.code != Some(0) {
         return Err(ToolError::Build { module: module.name, version: module.version, exit, log: go.log_tail() });
     }

@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn it_rings_for_what_happened_since_it_was_hung_and_then_no_more() {

@@ -67,9 +67,8 @@ impl Found {
         match &self.status {
             // As long as nobody has taken it up, whoever knows that it is bound may ungate it: a first call may have been lost.
             None if !self.supervised => Phase::Gated,
-            None => Phase::Pending,
             Some(_) if self.is_lost() => Phase::Failed,
-            Some(Status { stage: Stage::Pending, .. }) => Phase::Pending,
+            None | Some(Status { stage: Stage::Pending, .. }) => Phase::Pending,
             Some(Status { stage: Stage::Running, .. }) => Phase::Running,
             Some(Status { exit: Some(0), reason: None, .. }) => Phase::Succeeded,
             Some(_) => Phase::Failed,

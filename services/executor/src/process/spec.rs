@@ -61,7 +61,9 @@ pub(crate) enum Unlaunchable {
     Image { image: String, executor: String },
     #[error("a build without steps runs its image's entry point, and this executor has no images: give it steps")]
     NoSteps,
-    #[error("secret {0:?}: secrets are those of a cluster, and this executor has none: send the build to one of plugin kubernetes")]
+    #[error(
+        "secret {0:?}: secrets are those of a cluster, and this executor has none: send the build to one of plugin kubernetes"
+    )]
     Secret(String),
     #[error("ram: {0}")]
     Memory(InvalidSize),

@@ -147,7 +147,7 @@ impl Supervisor {
         }
     }
 
-    #[expect(clippy::zombie_processes, reason = "`reap` waits for it, as for every other process that comes to be a child")]
+    /// Starts the first process; `reap` waits for it, as for every other that comes to be a child.
     fn start(&mut self) -> io::Result<()> {
         let output = OpenOptions::new().append(true).create(true).mode(0o600).open(self.files.output())?;
         let first = Command::new("/proc/self/exe")

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
@@ -11,13 +11,16 @@ use switchyard_dev::{ClusterUser, ControlPlane, Nats, Stack};
 use switchyard_events::{BuildKey, ClockKind, Outcome, Reason, Record, decode};
 use tokio::process::Command;
 
+use super::{Traces, Up};
+
 /// A sample event and how its build must end; `None`: it is no event, and must end among the dead letters.
 struct Sample {
     name: &'static str,
     bytes: &'static str,
     event_type: &'static str,
     end: Option<(Outcome, Reason)>,
-    executor: Option<&'static str>,
+    /// Where it must have run, on the cluster and on this machine.
+    executor: Option<[&'static str; 2]>,
 }
 
 macro_rules! sample {
@@ -36,12 +39,17 @@ fn samples() -> [Sample; 6] {
     let build = |outcome, reason| Some((outcome, reason));
     [
         sample!("1-jenkins-succeeds", "dev.cdevents.pipelinerun.queued.0.3.0", build(Outcome::Success, Reason::Succeeded), None),
-        sample!("2-tekton-fails", "dev.cdevents.build.queued.0.3.0", build(Outcome::Failure, Reason::ExitCode(2)), None),
+        sample!(
+            "2-tekton-fails",
+            "dev.cdevents.build.queued.0.3.0",
+            build(Outcome::Failure, Reason::StepFailed("unit-test".into(), 2)),
+            None
+        ),
         sample!(
             "3-screwdriver-rhel6",
             "dev.cdevents.build.queued.0.3.0",
             build(Outcome::Success, Reason::Succeeded),
-            Some("k8s-vm")
+            Some(["k8s-vm", "local-b"])
         ),
         sample!(
             "4-screwdriver-overruns",
@@ -55,7 +63,7 @@ fn samples() -> [Sample; 6] {
 }
 
 /// Publishes the samples as a CI system's own publisher would: with `switchyard publish`, as the tenant `default`.
-pub(super) async fn publish(stack: &Stack) -> anyhow::Result<()> {
+pub(super) async fn publish(stack: &Stack, traces: &Traces) -> anyhow::Result<()> {
     let folder = stack.folder().join("samples");
     std::fs::create_dir_all(&folder)?;
     for sample in samples() {
@@ -65,8 +73,8 @@ pub(super) async fn publish(stack: &Stack) -> anyhow::Result<()> {
         let mut publish = Command::new(std::env::current_exe()?);
         publish.arg("publish").arg(&file).current_dir(&folder).env("NATS_URL", stack.nats().url());
         publish.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
-        if let Some(jaeger) = stack.jaeger() {
-            publish.env("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.otlp_url());
+        if traces.is_there() {
+            publish.env("OTEL_EXPORTER_OTLP_ENDPOINT", traces.otlp_url());
         }
         if sample.end.is_none() {
             publish.args(["--raw", "--type", sample.event_type]);
@@ -95,7 +103,7 @@ pub(super) async fn settled(bus: &Bus) {
 }
 
 /// Holds what became of the samples against what should have.
-pub(super) async fn judge(bus: &Bus, stack: &Stack) -> anyhow::Result<ExitCode> {
+pub(super) async fn judge(bus: &Bus, up: &Up) -> anyhow::Result<ExitCode> {
     let records = bus.records().await?;
     let dead = dead_letters(bus).await?;
     let mut wrong = 0;
@@ -108,8 +116,8 @@ pub(super) async fn judge(bus: &Bus, stack: &Stack) -> anyhow::Result<ExitCode> 
         wrong += usize::from(!right);
         println!("{:26} {:12} {row}", sample.name, if right { "yes" } else { "NO" });
     }
-    let left = pods(stack).await?;
-    println!("pods left: {left}");
+    let left = left(up).await?;
+    println!("{} left: {left}", if up.stack.control_plane().is_some() { "pods" } else { "builds" });
     let code = if wrong == 0 && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     Ok(code)
 }
@@ -124,7 +132,7 @@ fn judge_build(sample: &Sample, (outcome, reason): &(Outcome, Reason), records: 
     let right = attempt.closed
         && decided.outcome == *outcome
         && decided.reason == *reason
-        && sample.executor.is_none_or(|name| name == executor);
+        && sample.executor.is_none_or(|names| names.contains(&executor));
     let message = decided.message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
     (right, format!("{executor:10} {:8} {}{message}", decided.outcome.name(), decided.reason))
 }
@@ -151,15 +159,23 @@ async fn dead_letters(bus: &Bus) -> anyhow::Result<Vec<DeadLetter>> {
     Ok(letters.collect().await)
 }
 
-/// Waits a moment for the last pods to go; answers how many stay.
-async fn pods(stack: &Stack) -> anyhow::Result<usize> {
-    let Some(cluster) = stack.control_plane() else { bail!("there is no cluster") };
-    let pods: Api<Pod> = Api::namespaced(cluster.client(ClusterUser::Admin)?, ControlPlane::NAMESPACE);
+/// Waits a moment for the last pods, or folders of builds, to go; answers how many stay.
+async fn left(up: &Up) -> anyhow::Result<usize> {
+    let pods = up.stack.control_plane().map(|cluster| cluster.client(ClusterUser::Admin)).transpose()?;
+    let pods: Option<Api<Pod>> = pods.map(|client| Api::namespaced(client, ControlPlane::NAMESPACE));
     for _ in 0..60 {
-        if pods.list(&ListParams::default()).await.context("list pods")?.items.is_empty() {
+        if count(pods.as_ref(), up).await? == 0 {
             return Ok(0);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    Ok(pods.list(&ListParams::default()).await?.items.len())
+    count(pods.as_ref(), up).await
+}
+
+async fn count(pods: Option<&Api<Pod>>, up: &Up) -> anyhow::Result<usize> {
+    let pods = match pods {
+        Some(pods) => pods.list(&ListParams::default()).await.context("list pods")?.items.len(),
+        None => 0,
+    };
+    Ok(pods + up.local.left())
 }

@@ -2,17 +2,25 @@
 #![expect(clippy::print_stdout, reason = "it tells a person what it does")]
 
 mod demo;
+mod local;
 mod place;
 mod supervise;
+mod traces;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use switchyard_bus::Bus;
 use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
+use switchyard_fleet::Fleet;
 use switchyard_runtime::Shutdown;
 
 use crate::{services::fleet, tools::builds};
+use local::Local;
+use traces::Traces;
+
+/// The fleet of this machine alone.
+const LOCAL_FLEET: &str = include_str!("../../../../deploy/config/local.yaml");
 
 /// The fleet of the development cluster.
 const DEV_FLEET: &str = include_str!("../../../../deploy/config/dev.yaml");
@@ -20,10 +28,11 @@ const DEV_FLEET: &str = include_str!("../../../../deploy/config/dev.yaml");
 /// Settings of `up`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Start a Kubernetes control plane too: a real API server and scheduler, with simulated Kata nodes.
+    /// Start a Kubernetes control plane too, with simulated Kata nodes: a real API server and scheduler. Without it, builds are
+    /// processes of this machine, with no isolation.
     #[arg(long)]
     cluster: bool,
-    /// The fleet file; without it the development fleet, with limits short enough to watch.
+    /// The fleet file; without it one of deploy/config, with limits short enough to watch.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Publish the sample events: six builds that end in six ways.
@@ -45,10 +54,10 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(up(args)) {
-        Ok(code) => code,
-        Err(error) => failed(&error),
-    }
+    let outcome = runtime.block_on(up(args));
+    // What builds in the background may wait for another that builds the same: nobody here waits for that.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome.unwrap_or_else(|error| failed(&error))
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -56,60 +65,81 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Everything that runs.
+struct Up {
+    stack: Stack,
+    services: Services,
+    traces: Traces,
+    local: Local,
+}
+
 async fn up(args: &Args) -> anyhow::Result<ExitCode> {
-    if !args.cluster {
-        bail!("only `up --cluster` exists so far: add --cluster");
-    }
     let shutdown = Shutdown::default();
     shutdown.listen().context("cannot listen for signals")?;
-    let started = tokio::select! {
+    let up = tokio::select! {
         started = start(args) => started?,
         () = shutdown.requested() => return Ok(ExitCode::SUCCESS),
     };
-    let (stack, services) = started;
-    let outcome = watch(args, &stack, &services, &shutdown).await;
+    let outcome = watch(args, &up, &shutdown).await;
     eprintln!("stopping …");
+    let Up { stack, services, traces, local } = up;
     for name in services.stop().await {
         eprintln!("{name} did not end by itself");
     }
     drop(services);
+    local.end().await;
+    traces.stop().await;
     stack.stop().await;
     outcome
 }
 
-async fn start(args: &Args) -> anyhow::Result<(Stack, Services)> {
+async fn start(args: &Args) -> anyhow::Result<Up> {
+    let shipped = if args.cluster { DEV_FLEET } else { LOCAL_FLEET };
     let given = args.config.as_deref().map(fleet).transpose()?;
-    let fleet = given.map_or_else(|| switchyard_fleet::Fleet::parse(DEV_FLEET), Ok)?;
+    let fleet = given.map_or_else(|| Fleet::parse(shipped), Ok)?;
+    local::check(&fleet, args.cluster)?;
     let executors: Vec<_> = fleet.executors().iter().map(|executor| executor.name.clone()).collect();
-    let options = StackOptions {
-        executors: executors.clone(),
-        jaeger: args.otlp.is_none(),
-        control_plane: true,
-        ..StackOptions::default()
-    };
+    let options =
+        StackOptions { executors: executors.clone(), jaeger: false, control_plane: args.cluster, ..StackOptions::default() };
     let stack = Stack::start(&options).await?;
+    let traces = match &args.otlp {
+        Some(url) => Traces::to(url.clone()),
+        None => Traces::to_jaeger(&stack, args.cluster).await?,
+    };
+    let local = Local::hold(&stack, &fleet)?;
     let path = match &args.config {
         Some(path) => std::path::absolute(path)?,
-        None => place::write_fleet(&stack, DEV_FLEET)?,
+        None => place::write_fleet(&stack, shipped)?,
     };
-    let environment = args.otlp.iter().map(|url| ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), url.clone())).collect();
-    let program = std::env::current_exe().context("where is this program?")?;
-    let options = ServicesOptions { program, fleet: path, executors, replicas: usize::from(args.replicas), environment };
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", traces.otlp_url().to_owned()), ("SWITCHYARD_BUILDS", local.folder())];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let options = services(path, executors, usize::from(args.replicas), environment)?;
     let services = Services::start(&stack, &options).await?;
-    place::announce(&stack, &services)?;
-    Ok((stack, services))
+    let up = Up { stack, services, traces, local };
+    place::announce(&up)?;
+    Ok(up)
 }
 
-async fn watch(args: &Args, stack: &Stack, services: &Services, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
-    let bus = Bus::new(stack.nats().connect("cli").await?);
+fn services(
+    fleet: PathBuf,
+    executors: Vec<String>,
+    replicas: usize,
+    environment: Vec<(String, String)>,
+) -> anyhow::Result<ServicesOptions> {
+    let program = std::env::current_exe().context("where is this program?")?;
+    Ok(ServicesOptions { program, fleet, executors, replicas, environment })
+}
+
+async fn watch(args: &Args, up: &Up, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
+    let bus = Bus::new(up.stack.nats().connect("cli").await?);
     if args.demo {
-        demo::publish(stack).await?;
+        demo::publish(&up.stack, &up.traces).await?;
     }
     let settled = async { if args.exit_when_idle { demo::settled(&bus).await } else { std::future::pending().await } };
     tokio::select! {
-        ended = supervise::supervise(services) => ended?,
+        ended = supervise::supervise(&up.services) => ended?,
         shown = builds::live(&bus) => shown?,
-        () = settled => return demo::judge(&bus, stack).await,
+        () = settled => return demo::judge(&bus, up).await,
         () = shutdown.requested() => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,14 @@
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use anyhow::Context as _;
-use switchyard_dev::{ClusterUser, Nats, Services, Stack};
+use switchyard_dev::{ClusterUser, Nats, Stack};
+
+use super::{Traces, Up};
+
+const NOT_YET: &str = "\n            is being built in the background: until it is there, traces are missing";
+
+const NO_ISOLATION: &str =
+    "            NO ISOLATION: builds are processes of this machine and may do whatever you may; their images are ignored";
 
 /// Writes the fleet that the services read.
 pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf> {
@@ -13,14 +20,20 @@ pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf>
 }
 
 /// Prints where everything is. Passwords stand only in a file that nobody else may read.
-pub(super) fn announce(stack: &Stack, services: &Services) -> anyhow::Result<()> {
-    let env = environment(stack)?;
+pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
+    let Up { stack, services, traces, local } = up;
+    let env = environment(stack, traces)?;
     println!("NATS        {}   (a publisher is user {})", stack.nats().url(), Nats::publisher("default"));
-    if let Some(jaeger) = stack.jaeger() {
-        println!("Jaeger      {}   (query API; OTLP at {})", jaeger.query_url(), jaeger.otlp_url());
+    if let Some(query) = traces.query_url() {
+        let (otlp, when) = (traces.otlp_url(), if traces.is_there() { "" } else { NOT_YET });
+        println!("Jaeger      {query}   (query API; OTLP at {otlp}){when}");
     }
     if let Some(cluster) = stack.control_plane() {
         println!("Kubernetes  {}   (kubeconfig {})", cluster.url(), cluster.kubeconfig(ClusterUser::Admin).display());
+    }
+    let unisolated = local.executors().collect::<Vec<_>>().join(", ");
+    if !unisolated.is_empty() {
+        println!("builds      {}   (executors {unisolated})\n{NO_ISOLATION}", local.folder());
     }
     println!("services    {}", services.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", "));
     println!("logs        {}", stack.folder().display());
@@ -29,16 +42,16 @@ pub(super) fn announce(stack: &Stack, services: &Services) -> anyhow::Result<()>
 }
 
 /// A file of `export`s, for the tools in another terminal.
-fn environment(stack: &Stack) -> anyhow::Result<PathBuf> {
+fn environment(stack: &Stack, traces: &Traces) -> anyhow::Result<PathBuf> {
     let credentials = stack.nats().credentials("cli")?;
     let mut lines = vec![
         format!("export NATS_URL={}", stack.nats().url()),
         format!("export NATS_USER={}", credentials.user),
         format!("export NATS_PASSWORD={}", credentials.password),
     ];
-    if let Some(jaeger) = stack.jaeger() {
-        lines.push(format!("export SWITCHYARD_JAEGER_URL={}", jaeger.query_url()));
-        lines.push(format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", jaeger.otlp_url()));
+    if let Some(query) = traces.query_url() {
+        lines.push(format!("export SWITCHYARD_JAEGER_URL={query}"));
+        lines.push(format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", traces.otlp_url()));
     }
     if let Some(cluster) = stack.control_plane() {
         lines.push(format!("export KUBECONFIG={}", cluster.kubeconfig(ClusterUser::Admin).display()));

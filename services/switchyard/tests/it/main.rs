@@ -13,6 +13,7 @@ mod cancel;
 mod cli;
 mod demo;
 mod faults;
+mod local;
 mod start;
 mod traces;
 mod yard;

@@ -70,11 +70,7 @@ impl Yard {
 
     /// Publishes a build and answers its key.
     pub(crate) async fn publish(&self, id: &str, build: serde_json::Value) -> BuildKey {
-        let event = CdEvent::new("dev.cdevents.build.queued.0.3.0", id, "/ci/test", Timestamp::now(), id);
-        let event = event.custom_data(&serde_json::json!({"build": build})).unwrap().to_cloudevent().unwrap();
-        let outgoing = Outgoing { subject: ci("default", "dev.cdevents.build.queued.0.3.0"), event, once: false };
-        until("the event is stored", Duration::from_mins(1), async || self.bus.publish(outgoing.clone()).await.ok()).await;
-        BuildKey::of("/ci/test", id, id)
+        publish(&self.bus, id, build).await
     }
 
     /// The record of a build, once it satisfies a condition.
@@ -117,15 +113,7 @@ impl Yard {
 
     /// Every finished event that is stored.
     pub(crate) async fn finished(&self) -> Vec<BuildFinished> {
-        let stream = self.bus.jetstream().get_stream("YARD").await.unwrap();
-        let mut found = Vec::new();
-        for sequence in 1..=stream.cached_info().state.last_sequence {
-            let Ok(Some(delivery)) = self.bus.fetch("YARD", sequence).await else { continue };
-            if delivery.subject.contains(".finished.") {
-                found.push(custom_data(&delivery.cdevent().unwrap()).unwrap());
-            }
-        }
-        found
+        finished(&self.bus).await
     }
 
     /// The pods in the builds' namespace, as an administrator.
@@ -160,6 +148,28 @@ async fn watch(client: kube::Client, pods: Arc<Mutex<Ran>>) {
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// Publishes a build and answers its key.
+pub(crate) async fn publish(bus: &Bus, id: &str, build: serde_json::Value) -> BuildKey {
+    let event = CdEvent::new("dev.cdevents.build.queued.0.3.0", id, "/ci/test", Timestamp::now(), id);
+    let event = event.custom_data(&serde_json::json!({"build": build})).unwrap().to_cloudevent().unwrap();
+    let outgoing = Outgoing { subject: ci("default", "dev.cdevents.build.queued.0.3.0"), event, once: false };
+    until("the event is stored", Duration::from_mins(1), async || bus.publish(outgoing.clone()).await.ok()).await;
+    BuildKey::of("/ci/test", id, id)
+}
+
+/// Every finished event that is stored.
+pub(crate) async fn finished(bus: &Bus) -> Vec<BuildFinished> {
+    let stream = bus.jetstream().get_stream("YARD").await.unwrap();
+    let mut found = Vec::new();
+    for sequence in 1..=stream.cached_info().state.last_sequence {
+        let Ok(Some(delivery)) = bus.fetch("YARD", sequence).await else { continue };
+        if delivery.subject.contains(".finished.") {
+            found.push(custom_data(&delivery.cdevent().unwrap()).unwrap());
+        }
+    }
+    found
 }
 
 pub(crate) fn program() -> PathBuf {

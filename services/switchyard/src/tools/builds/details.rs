@@ -50,10 +50,10 @@ impl Facts {
     fn attempt(&mut self, attempt: &AttemptView, why: Option<&Why>, limits: Option<Limits>) {
         let Times { routed_at, bound_at, started_at, ended_at, queued, pending, running } = attempt.times;
         self.0.push(vec![Cell::new("  state"), Cell::coloured(attempt.state.name(), colour(attempt.state))]);
-        self.may("  executor", attempt.executor.as_ref());
+        self.may("  executor", attempt.place());
         self.may("  why", why.map(because));
         self.may("  limits", limits.map(within));
-        self.may("  pod", attempt.pod.as_ref());
+        self.may(if attempt.isolation.is_some() { "  process" } else { "  pod" }, attempt.pod.as_ref());
         self.may("  routed", routed_at.map(time));
         self.may("  bound", bound_at.map(|at| after(at, queued, "queued")));
         self.may("  started", started_at.map(|at| after(at, pending, "pending")));

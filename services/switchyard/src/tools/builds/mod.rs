@@ -36,7 +36,8 @@ pub(crate) struct Args {
 const JSON: &str = "\
 The JSON object of a build. Times are RFC 3339 in UTC, durations seconds; what is not known (yet) is left out:
   build, tenant, pipeline, job, subject, source, request (the event's id), type, trace (the trace id)
-  attempt, state (queued, pending, running, stopping, succeeded, failed, cancelled, error), executor, pod
+  attempt, state (queued, pending, running, stopping, succeeded, failed, cancelled, error), executor, pod,
+    isolation (`none` where a build runs as processes of the executor's own machine)
   routedAt, boundAt, startedAt, endedAt, queuedSeconds, pendingSeconds, runningSeconds
   condemned (why it must stop), outcome (success, failure, cancel, error), reason, message, retry, closed, result
   cancelledAt, cancelledBy

@@ -47,7 +47,7 @@ fn row(view: &View, length: usize) -> Vec<Cell> {
         Cell::new(view.build.get(..length).unwrap_or(&view.build)),
         Cell::new(view.name()),
         Cell::coloured(latest.state.name(), colour(latest.state)),
-        Cell::new(latest.executor.as_deref().unwrap_or("-")),
+        Cell::new(latest.place().as_deref().unwrap_or("-")),
         Cell::new(latest.attempt.to_string()),
         time(times.queued),
         time(times.pending),

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use switchyard_events::{Attempt, BuildKey, Outcome, Record, Standing, Why};
+use switchyard_executor::is_unisolated;
 
 /// How far a build has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -96,6 +97,9 @@ pub(crate) struct AttemptView {
     pub(crate) executor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pod: Option<String>,
+    /// `none` where nothing separates the build from the machine that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) isolation: Option<&'static str>,
     #[serde(flatten)]
     pub(crate) times: Times,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,6 +179,7 @@ impl AttemptView {
             state: State::of(attempt),
             executor: attempt.bound.as_ref().map(|bound| bound.executor.clone()).or_else(|| attempt.executor.clone()),
             pod: attempt.bound.as_ref().map(|bound| bound.uid.clone()),
+            isolation: attempt.bound.as_ref().filter(|bound| is_unisolated(&bound.uid)).map(|_| "none"),
             times: Times::of(attempt, now),
             condemned: attempt.condemned.as_ref().map(|condemned| condemned.reason.to_string()),
             outcome: decided.map(|decided| decided.outcome),
@@ -189,9 +194,15 @@ impl AttemptView {
         }
     }
 
+    /// The executor, with a word where it does not isolate what it runs.
+    pub(crate) fn place(&self) -> Option<String> {
+        let executor = self.executor.as_ref()?;
+        Some(if self.isolation.is_some() { format!("{executor} (no isolation)") } else { executor.clone() })
+    }
+
     /// The state with where and why, in one line: `running on k8s`, `error: Refused: no executor …`.
     pub(crate) fn words(&self) -> String {
-        let place = self.executor.as_ref().map_or(String::new(), |executor| format!(" on {executor}"));
+        let place = self.place().map_or(String::new(), |place| format!(" on {place}"));
         let why = self.ending().map_or(String::new(), |why| format!(": {why}"));
         format!("{}{place}{why}", self.state.name())
     }

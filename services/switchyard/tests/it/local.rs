@@ -1,0 +1,162 @@
+//! Laptop mode: no cluster, and builds that really run as processes of this machine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::json;
+use switchyard_bus::Bus;
+use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
+use switchyard_events::{BuildKey, Outcome};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::yard::{finished, program, publish, until};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+const FLEET: &str = "
+version: 1
+executor: {plugin: local, local: {pluginName: process, weightage: 1}}
+executors: {local: {ignoreImage: true, slots: 4, terminationGrace: 1s}}
+clocks: {queued: 10m, pending: 1m, teardown: 10s, grace: 10s, linger: 0s}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_real_commands_and_each_build_ends_as_it_should() {
+    let (mut up, mut lines) = up(&["--demo", "--exit-when-idle"]);
+    let mut said = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said.push(line);
+    }
+    let said = said.join("\n");
+    let status = tokio::time::timeout(PATIENCE, up.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{said}");
+    for (sample, wanted) in [
+        ("1-jenkins-succeeds", "success  Succeeded"),
+        ("2-tekton-fails", "failure  StepFailed(unit-test, 2)"),
+        ("3-screwdriver-rhel6", "local-b    success  Succeeded"),
+        ("4-screwdriver-overruns", "error    TimedOut(running)"),
+        ("5-screwdriver-unroutable", "error    Refused"),
+        ("6-jenkins-malformed", "dead "),
+    ] {
+        let row = said.lines().find(|line| line.starts_with(sample) && line.contains(" yes "));
+        assert!(row.is_some_and(|row| row.contains(wanted)), "{sample}:\n{said}");
+    }
+    assert!(said.contains("NO ISOLATION") && said.contains("on local (no isolation)"), "{said}");
+    assert!(said.contains("builds left: 0"), "{said}");
+    assert_eq!(of(&folder(&said)), [0; 0], "no process is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_end_with_up_also_when_it_is_killed() {
+    let (mut up, mut lines) = up(&[]);
+    let mut said = String::new();
+    while !said.contains("elsewhere   ") {
+        said.push_str(&lines.next_line().await.unwrap().expect("it says where everything is"));
+        said.push('\n');
+    }
+    let folder = folder(&said);
+    let file = folder.join("build.json");
+    fs::write(&file, json!({"image": "a", "steps": [{"name": "long", "run": "setsid sleep 600 & sleep 600"}]}).to_string())
+        .unwrap();
+    let env = said.lines().find_map(|line| line.strip_prefix("elsewhere   . ")?.split_whitespace().next()).unwrap();
+    let publish = format!(". {env} && exec {} publish {}", program().display(), file.display());
+    assert!(Command::new("/bin/sh").args(["-c", &publish]).stdout(Stdio::null()).status().await.unwrap().success());
+    until("the build runs", PATIENCE, async || (of(&folder).len() >= 4).then_some(())).await;
+    up.kill().await.unwrap();
+    until("no process is left", PATIENCE, async || of(&folder).is_empty().then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_and_a_reaper_that_are_killed_lose_no_build_and_leave_no_process() {
+    let (stack, services, bus) = laptop().await;
+    let ran = stack.folder().join("ran");
+    let runs = || fs::read_to_string(&ran).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let step = format!("echo \"$SWITCHYARD_BUILD\" >> {}; (sleep 1) & wait", ran.display());
+    let mut builds = Vec::new();
+    for n in 0..20 {
+        let build = json!({"image": "a", "ram": "256Mi", "steps": [{"name": "run", "run": step}]});
+        builds.push(publish(&bus, &format!("build-{n}"), build).await);
+    }
+    let (launcher, reaper) = (services.get("launcher-local-0").unwrap(), services.get("reaper-local-0").unwrap());
+    for begun in [1, 6, 11] {
+        until("builds run", PATIENCE, async || (runs().len() >= begun).then_some(())).await;
+        tokio::join!(launcher.kill(), reaper.kill());
+        assert!(!of(stack.folder()).is_empty(), "what runs goes on without them");
+        let (a, b) = tokio::join!(launcher.restart(), reaper.restart());
+        a.and(b).unwrap();
+    }
+    all_succeeded(&bus, &builds).await;
+    until("nothing is left", PATIENCE, async || {
+        let folders = fs::read_dir(stack.folder().join("builds/local")).unwrap().flatten();
+        let left = folders.filter(|entry| entry.path().is_dir()).count();
+        (left == 0 && of(&stack.folder().join("builds")).is_empty()).then_some(())
+    })
+    .await;
+    let mut once = runs();
+    once.sort_unstable();
+    assert_eq!(once, builds.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert!(services.stop().await.is_empty());
+    stack.stop().await;
+}
+
+async fn laptop() -> (Stack, Services, Bus) {
+    let executors = vec!["local".to_owned()];
+    let options = StackOptions { executors: executors.clone(), ..StackOptions::default() };
+    let stack = Stack::start(&options).await.unwrap();
+    let fleet = stack.folder().join("fleet.yaml");
+    fs::write(&fleet, FLEET).unwrap();
+    let builds = stack.folder().join("builds").display().to_string();
+    let environment = [("SWITCHYARD_BUILDS", builds), ("SWITCHYARD_SWEEP_SECONDS", "5".to_owned())];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let options = ServicesOptions { program: program(), fleet, executors, replicas: 1, environment };
+    let services = Services::start(&stack, &options).await.unwrap();
+    let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
+    (stack, services, bus)
+}
+
+/// Each ended well, in its first attempt, and was told of once.
+async fn all_succeeded(bus: &Bus, builds: &[BuildKey]) {
+    let records = until("every build has ended", PATIENCE, async || {
+        let records: BTreeMap<_, _> = bus.records().await.ok()?.into_iter().collect();
+        builds.iter().all(|build| records.get(build).is_some_and(switchyard_events::Record::is_closed)).then_some(records)
+    })
+    .await;
+    let told = finished(bus).await;
+    for build in builds {
+        let (record, times) = (&records[build], told.iter().filter(|end| end.build == *build).count());
+        let decided = record.latest().unwrap().decided.clone().unwrap();
+        assert_eq!((decided.outcome, record.attempts.len(), times), (Outcome::Success, 1, 1), "build {build}: {decided:?}");
+    }
+}
+
+fn up(arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut up = Command::new(program());
+    let mut up = up.arg("up").args(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let lines = BufReader::new(up.stdout.take().unwrap()).lines();
+    (up, lines)
+}
+
+/// The folder of the stack, as `up` tells it.
+fn folder(said: &str) -> PathBuf {
+    said.lines().find_map(|line| line.strip_prefix("logs        ")).unwrap().into()
+}
+
+/// The supervisors and the processes of builds that are kept in `folder`: they are told of it by arguments or by their environment.
+fn of(folder: &Path) -> Vec<i32> {
+    let (supervisor, variable) = (format!("supervise\0{}", folder.display()), format!("TMPDIR={}", folder.display()));
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let holds = |file: String, text: &str| {
+        fs::read(file).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    };
+    let is_of =
+        |pid: &i32| holds(format!("/proc/{pid}/cmdline"), &supervisor) || holds(format!("/proc/{pid}/environ"), &variable);
+    pids.filter(is_of).collect()
+}
