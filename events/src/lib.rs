@@ -7,6 +7,7 @@ mod build;
 mod cdevent;
 mod cloudevent;
 mod emit;
+mod heartbeat;
 mod identity;
 mod json;
 mod ledger;
@@ -27,6 +28,7 @@ pub use emit::{
     BuildFinished, BuildLaunched, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested, EmitError, Outgoing,
     SOURCE, Why, custom_data, finished, starting_trace,
 };
+pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{
     BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, derived_chain_id, derived_traceparent, message_id,
 };

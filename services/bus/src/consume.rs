@@ -25,6 +25,8 @@ use crate::{Bus, DeadLetter, Delivery, Durable, delivery::read_event, retry, tra
 pub enum Settle {
     /// Deliver it again, later.
     Retry,
+    /// Deliver it again after so long.
+    After(Duration),
     /// It can never be handled: to DEAD, with this reason.
     Refuse(String),
 }
@@ -60,7 +62,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(20);
 
 /// When somebody else may have what was given back.
-const SOON: Duration = Duration::from_millis(500);
+pub(crate) const SOON: Duration = Duration::from_millis(500);
 
 impl Bus {
     /// Handles what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and
@@ -118,7 +120,7 @@ impl Bus {
         self.consumer(durable).await.map(drop)
     }
 
-    async fn consumer(&self, durable: &Durable) -> Result<PullConsumer, ConsumeError> {
+    pub(crate) async fn consumer(&self, durable: &Durable) -> Result<PullConsumer, ConsumeError> {
         let failed = |error: String| ConsumeError { stream: durable.stream, durable: durable.name.clone(), error };
         self.js.get_consumer_from_stream(&durable.name, durable.stream).await.map_err(|error| failed(error.to_string()))
     }
@@ -171,7 +173,7 @@ impl Bus {
     }
 
     /// Handles one message to its end. As many of these are kept as are in flight, so little may live across an await.
-    async fn settle<H, F, E>(&self, durable: &Durable, message: Message, handle: &H)
+    pub(crate) async fn settle<H, F, E>(&self, durable: &Durable, message: Message, handle: &H)
     where
         H: Fn(Delivery) -> F,
         F: Future<Output = Result<(), E>>,
@@ -221,16 +223,19 @@ impl Bus {
     async fn fail(&self, durable: &Durable, message: &Message, place: Place, (settle, error): (Settle, String)) {
         let Place { sequence, delivered } = place;
         match settle {
-            Settle::Retry => {
-                let delay = retry::redelivery(delivered);
-                warn!(durable = durable.name, sequence, delivered, %error, ?delay, "will be tried again");
-                answer(message, AckKind::Nak(Some(delay))).await;
-            }
+            Settle::Retry => self.put_off(durable, message, place, (retry::redelivery(delivered), error)).await,
+            Settle::After(delay) => self.put_off(durable, message, place, (delay, error)).await,
             Settle::Refuse(reason) => {
                 warn!(durable = durable.name, sequence, %reason, "refused");
                 self.bury(durable, message, place, reason).await;
             }
         }
+    }
+
+    async fn put_off(&self, durable: &Durable, message: &Message, place: Place, (delay, error): (Duration, String)) {
+        let Place { sequence, delivered } = place;
+        warn!(durable = durable.name, sequence, delivered, %error, ?delay, "will be tried again");
+        answer(message, AckKind::Nak(Some(delay))).await;
     }
 
     /// To DEAD, and only then away.
@@ -292,7 +297,7 @@ async fn alive<T>(message: &Message, mut handler: impl Future<Output = T> + Unpi
     }
 }
 
-async fn answer(message: &Message, kind: AckKind) {
+pub(crate) async fn answer(message: &Message, kind: AckKind) {
     if let Err(error) = message.ack_with(kind).await {
         warn!(%error, "the broker will deliver again what it could not be told");
     }

@@ -1,10 +1,14 @@
 //! Makes the streams, buckets and consumers, and brings those that exist up to date.
 
+use std::time::Duration;
+
 use async_nats::jetstream::{
     consumer::PullConsumer,
     kv,
     stream::{Config, StorageType},
 };
+
+use switchyard_events::Heartbeat;
 
 use crate::{Bus, Sizes, consumers, streams, topology::BUCKETS};
 
@@ -103,6 +107,11 @@ impl Unlimited for Config {
     }
 }
 
+/// How long a bucket keeps a value: heartbeats stop counting by themselves.
+fn age_of(bucket: &str) -> Duration {
+    if bucket == "executors" { Heartbeat::FRESH.unsigned_abs() } else { Duration::ZERO }
+}
+
 async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Change>, ProvisionError> {
     let what = format!("bucket {bucket}");
     let failed = |error: String| ProvisionError { what: what.clone(), error };
@@ -115,12 +124,21 @@ async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Ch
             history,
             storage: StorageType::File,
             num_replicas: replicas,
+            max_age: age_of(bucket),
             ..kv::Config::default()
         };
         let store = bus.js.create_key_value(config).await.map_err(|error| failed(error.to_string()))?;
         (store, Some("created".to_owned()))
     };
     let config = &store.stream.cached_info().config;
+    if config.max_age != age_of(bucket) {
+        let how = how.unwrap_or_else(|| format!("max_age {:?} -> {:?}", config.max_age, age_of(bucket)));
+        bus.js
+            .update_stream(&Config { max_age: age_of(bucket), ..config.clone() })
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        return Ok(Some(Change { what, how }));
+    }
     if bucket != "builds" || !config.allow_direct {
         return Ok(how.map(|how| Change { what, how }));
     }

@@ -22,8 +22,14 @@ pub fn endless() -> ExponentialBackoff {
 /// How long a message that was delivered so often (from 1) stays away before it is delivered again.
 #[must_use]
 pub fn redelivery(delivered: u64) -> Duration {
-    let mut backoff = endless();
-    let mut delay = FIRST;
+    redelivery_from(FIRST, delivered)
+}
+
+/// The same, beginning at `first` instead of 0.2 s.
+#[must_use]
+pub fn redelivery_from(first: Duration, delivered: u64) -> Duration {
+    let mut backoff = ExponentialBackoff { initial_interval: first, current_interval: first, ..endless() };
+    let mut delay = first;
     for _ in 0..delivered.clamp(1, 10) {
         delay = backoff.next_backoff().unwrap_or(LONGEST);
     }
@@ -39,5 +45,6 @@ mod tests {
         assert!(redelivery(0) < Duration::from_millis(300));
         assert!(redelivery(4) > Duration::from_secs(1));
         assert!((20..40).contains(&redelivery(1_000_000).as_secs()));
+        assert!((2..4).contains(&redelivery_from(Duration::from_secs(3), 1).as_secs()));
     }
 }

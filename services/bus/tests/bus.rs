@@ -137,6 +137,62 @@ async fn what_was_not_begun_at_shut_down_is_given_back_at_once() {
 }
 
 #[tokio::test]
+async fn no_more_is_taken_than_there_is_room_for() {
+    let (_stack, bus) = broker().await;
+    for n in 0..20 {
+        bus.publish(event(&n.to_string())).await.unwrap();
+    }
+    let (room, at_once, most, done) = (AtomicUsize::new(3), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let requests = Durable::requests();
+    let reading = bus.consume_slots(
+        &requests,
+        || room.load(Ordering::SeqCst),
+        async { drop(stopped.await) },
+        async |_| {
+            most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            if done.fetch_add(1, Ordering::SeqCst) + 1 == 20 {
+                drop(stop.lock().unwrap().take());
+            }
+            Ok::<(), Failed>(())
+        },
+    );
+    timeout(PATIENCE, reading).await.expect("all are handled").unwrap();
+    assert_eq!(most.into_inner(), 3);
+
+    bus.publish(event("later")).await.unwrap();
+    let closed = bus.consume_slots(&requests, || 0, tokio::time::sleep(Duration::from_secs(2)), async |_| Ok::<(), Failed>(()));
+    closed.await.unwrap();
+    let consumer: async_nats::jetstream::consumer::PullConsumer =
+        bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
+    assert_eq!(consumer.cached_info().num_pending, 1, "without room it stays where others find it");
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_there_for_others_to_read_and_stops_counting() {
+    let (_stack, bus) = broker().await;
+    let said = switchyard_events::Heartbeat {
+        executor: "k8s".into(),
+        service: "launcher".into(),
+        instance: "a".into(),
+        at: Timestamp::UNIX_EPOCH,
+        healthy: true,
+        why: None,
+        breaker: switchyard_events::BreakerState::Closed,
+        slots: Some(4),
+        free: Some(1),
+    };
+    bus.beat(&said).await.unwrap();
+    let bucket = bus.jetstream().get_key_value("executors").await.unwrap();
+    let read = bucket.get("k8s.launcher.a").await.unwrap().unwrap();
+    assert_eq!(serde_json::from_slice::<switchyard_events::Heartbeat>(&read).unwrap(), said);
+    assert_eq!(bucket.status().await.unwrap().max_age(), Duration::from_secs(30), "after that the broker forgets it");
+}
+
+#[tokio::test]
 async fn the_ledger_lets_only_one_writer_win() {
     let (_stack, bus) = broker().await;
     let build = BuildKey::of("/ci", "1", "1");

@@ -1,11 +1,11 @@
 //! The trait that every plugin implements, and what its errors mean.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use futures::stream::BoxStream;
 use switchyard_events::BuildKey;
 
-use crate::{Launch, Observed, Seen};
+use crate::{Condition, Launch, Observed, Seen};
 
 /// A place where builds run. Every call may be repeated: done twice is done once.
 ///
@@ -31,6 +31,16 @@ pub trait Executor: Send + Sync + 'static {
     /// Stops holding that uid: once deleted and ended it goes. Nothing happens where it is gone, or another.
     fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> impl Future<Output = Result<(), Unreachable>> + Send;
 
+    /// How the place is doing, as far as this process knows. One that says nothing is taken to be well and without a limit.
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
+
+    /// Keeps [`Executor::condition`] true for as long as it is polled; it never ends.
+    fn attend(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Everything of this executor now, then every change, for ever. It reconnects by itself; an error says that nothing was
     /// heard meanwhile, and the [`Seen::Synced`] that follows every error that nothing is missing any more.
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>>;
@@ -42,9 +52,20 @@ pub enum CreateError {
     /// Never: trying again would be refused again.
     #[error("the executor refuses the build: {0}")]
     Rejected(String),
-    /// Not now: no room, no answer, or an answer that may change. It may exist nevertheless.
+    /// Not now: the executor cannot be asked, or its answer may change by itself.
     #[error("the executor cannot take the build now: {0}")]
     Later(String),
+    /// Not before some time has passed: there is no room, or the executor asked to be left alone.
+    #[error("the executor cannot take the build for {} s: {why}", after.as_secs_f32())]
+    Busy {
+        /// What it said.
+        why: String,
+        /// How long to stay away.
+        after: Duration,
+    },
+    /// Nobody can say whether it exists now: look before creating it again.
+    #[error("the executor did not say whether it took the build: {0}")]
+    Unknown(String),
 }
 
 /// An executor that did not answer, or not to the question.

@@ -27,6 +27,8 @@ pub struct Launch {
     pub annotations: Vec<(String, String)>,
     /// How long each phase may take.
     pub limits: Limits,
+    /// Whether it was tried before, so that it may exist already.
+    pub again: bool,
     /// The W3C trace context that the build goes on with.
     pub traceparent: String,
 }

@@ -4,6 +4,7 @@
 //! exactly that uid. It keeps what has ended until it is released. It decides nothing: who may be ungated, what must be
 //! deleted and how an attempt ended is the ledger's business (see the build protocol).
 
+mod condition;
 mod executor;
 mod kubernetes;
 mod launch;
@@ -12,6 +13,7 @@ mod place;
 mod process;
 mod script;
 
+pub use condition::Condition;
 pub use executor::{CreateError, Executor, Unreachable};
 pub use kubernetes::{ConnectError, Kubernetes};
 pub use launch::Launch;

@@ -1,16 +1,18 @@
 //! The shell: one routed build after the protocol's steps.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use switchyard_bus::{
-    Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, Window, amend,
-    current_traceparent, settle,
+    Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, amend,
+    current_traceparent, redelivery_from, settle,
 };
-use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Reason, Record, Standing, custom_data};
-use switchyard_executor::{CreateError, Executor, Launch, Unreachable};
+use switchyard_events::{
+    Bound, BuildLaunched, BuildRouted, Decision, EmitError, Heartbeat, Reason, Record, Standing, custom_data,
+};
+use switchyard_executor::{Condition, CreateError, Executor, Launch, Unreachable};
 use switchyard_fleet::Fleet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{Next, next};
 
@@ -42,7 +44,7 @@ pub enum LaunchError {
     Ledger(#[from] LedgerError),
     /// The executor cannot take the build now.
     #[error("create: {0}")]
-    Create(String),
+    Create(CreateError),
     /// The executor did not answer.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
@@ -57,10 +59,23 @@ pub enum LaunchError {
     Emit(#[from] EmitError),
 }
 
+impl LaunchError {
+    /// The same, but where the executor does not say when to come again, `pause` does.
+    fn after(self, pause: Option<Duration>) -> Self {
+        match (self, pause) {
+            (Self::Create(CreateError::Later(why) | CreateError::Unknown(why)), Some(after)) => {
+                Self::Create(CreateError::Busy { why, after })
+            }
+            (error, _) => error,
+        }
+    }
+}
+
 impl From<&LaunchError> for Settle {
     fn from(error: &LaunchError) -> Self {
         match error {
             LaunchError::Unreadable(_) | LaunchError::Emit(_) => Self::Refuse(error.to_string()),
+            LaunchError::Create(CreateError::Busy { after, .. }) => Self::After(*after),
             LaunchError::Unknown { .. }
             | LaunchError::Ledger(_)
             | LaunchError::Create(_)
@@ -82,16 +97,52 @@ impl<X: Executor> Launcher<Bus, X> {
             return Ok(());
         }
         service.health.ready();
-        let window = Window { at_once, batch: at_once };
-        self.bus.clone().consume(&routed, window, service.shutdown.requested(), |delivery| self.handle(delivery)).await?;
+        let room = || room(&self.executor.condition(), at_once);
+        let stop = || service.shutdown.requested();
+        let bus = self.bus.clone();
+        let launching = bus.consume_slots(&routed, room, stop(), |delivery| self.handle(delivery));
+        tokio::select! {
+            done = launching => done?,
+            () = self.executor.attend() => {}
+            () = self.beat() => {}
+        }
         Ok(())
     }
 
+    /// Says now and then how the executor is doing.
+    async fn beat(&self) {
+        let instance = instance();
+        loop {
+            let Condition { healthy, why, breaker, slots, free } = self.executor.condition();
+            let executor = self.executor.name().to_owned();
+            let (service, instance, at) = ("launcher".to_owned(), instance.clone(), (self.now)());
+            let heartbeat = Heartbeat { executor, service, instance, at, healthy, why, breaker, slots, free };
+            if let Err(error) = self.bus.beat(&heartbeat).await {
+                debug!(%error, "no heartbeat");
+            }
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
     async fn handle(&self, delivery: Delivery) -> Result<(), LaunchError> {
+        let delivered = delivery.delivered;
+        self.read(delivery).await.map_err(|error| error.after(self.pause(delivered)))
+    }
+
+    /// How long a build that could not be created stays away: as the executor's `requestretry` says, later and later.
+    fn pause(&self, delivered: u64) -> Option<Duration> {
+        let retry = &self.fleet.executor(self.executor.name())?.request_retry;
+        // So many tries come at that pace; only then they become fewer.
+        let slower = delivered.saturating_sub(u64::from(retry.max_attempts)).max(1);
+        Some(redelivery_from(retry.retry_delay, slower))
+    }
+
+    async fn read(&self, delivery: Delivery) -> Result<(), LaunchError> {
+        let again = delivery.delivered > 1;
         let event = delivery.cdevent()?;
         let routed =
             custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
-        self.launch(routed).await
+        self.launch(routed, again).await
     }
 }
 
@@ -114,23 +165,25 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         Self { next, ..self }
     }
 
-    /// Sees to it that a routed build has its one pod and that it runs.
+    /// Sees to it that a routed build has its one pod and that it runs. `again`: whether that was tried before.
     ///
     /// # Errors
     /// Whatever stood in the way; doing it again is safe.
-    pub async fn launch(&self, routed: BuildRouted) -> Result<(), LaunchError> {
+    pub async fn launch(&self, routed: BuildRouted, again: bool) -> Result<(), LaunchError> {
         let record = self.bus.read(&routed.build).await?;
         let bound = match (self.next)(record.as_ref().map(|(record, _)| record), &routed) {
             Next::Nothing => return Ok(()),
             Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
             Next::Ungate(bound) => bound,
-            Next::Create => match self.executor.create(&self.attempt(&routed)).await {
+            Next::Create => match self.executor.create(&self.attempt(&routed, again)).await {
                 Ok(uid) => match self.bind(&routed, uid).await? {
                     Some(bound) => bound,
                     None => return Ok(()),
                 },
                 Err(CreateError::Rejected(why)) => return self.reject(&routed, why).await,
-                Err(CreateError::Later(why)) => return Err(LaunchError::Create(why)),
+                Err(later @ (CreateError::Later(_) | CreateError::Busy { .. } | CreateError::Unknown(_))) => {
+                    return Err(LaunchError::Create(later));
+                }
             },
         };
         self.executor.ungate(&routed.build, routed.attempt, &bound.uid).await?;
@@ -182,11 +235,12 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         Ok(amend(&self.bus, &routed.build, change).await?)
     }
 
-    fn attempt(&self, routed: &BuildRouted) -> Launch {
+    fn attempt(&self, routed: &BuildRouted, again: bool) -> Launch {
         let allowed = |(key, _): &(&str, &str)| self.fleet.allows_annotation(&routed.tenant, key);
         Launch {
             build: routed.build.clone(),
             attempt: routed.attempt,
+            again,
             executor: routed.executor.clone(),
             tenant: routed.tenant.clone(),
             pipeline: routed.spec.pipeline.clone(),
@@ -204,6 +258,22 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
             traceparent: current_traceparent().unwrap_or_else(|| routed.request.trace.clone()),
         }
     }
+}
+
+/// How often the executor's state is said: thrice before what was said is too old.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// A name for this process among the launchers of its executor: the pod's own, where there is one.
+fn instance() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    let plain: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("{}-{}", if plain.is_empty() { "launcher" } else { &plain }, std::process::id())
+}
+
+/// How many builds may be in hand: no more than there is room for, nor more than are to be launched at once.
+fn room(condition: &Condition, at_once: usize) -> usize {
+    let free = condition.free.map_or(usize::MAX, |free| usize::try_from(free).unwrap_or(usize::MAX));
+    at_once.min(free)
 }
 
 /// The record, with where the attempt was routed to, if nobody has written that down yet.

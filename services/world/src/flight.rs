@@ -59,7 +59,7 @@ impl World {
             (Consumer::Launcher(n), What::Event { at, .. }) => {
                 let event = CdEvent::from_cloudevent(&self.state().log[*at].event).unwrap();
                 let (launcher, routed) = (self.launchers[n].clone(), custom_data::<BuildRouted>(&event).unwrap());
-                self.begin(of, async move { done(launcher.launch(routed).await.map(|()| None)) });
+                self.begin(of, async move { done(launcher.launch(routed, true).await.map(|()| None)) });
             }
             (Consumer::Reaper(n), What::Event { at, .. }) => {
                 let (reaper, delivery) = (self.reapers[n].clone(), self.delivery(*at));
@@ -153,7 +153,7 @@ impl World {
             (Of::Pod { cluster, build, attempt, .. }, Done::Handled(Some(at))) => {
                 state.clusters[*cluster].again.push((*at, build.clone(), *attempt));
             }
-            (Of::Pod { cluster, build, attempt, gone }, Done::Failed(Settle::Retry)) => match gone {
+            (Of::Pod { cluster, build, attempt, gone }, Done::Failed(Settle::Retry | Settle::After(_))) => match gone {
                 Some(uid) => state.clusters[*cluster].gone.push((build.clone(), *attempt, uid.clone())),
                 None => state.clusters[*cluster].again.push((now() + Duration::from_secs(1), build.clone(), *attempt)),
             },

@@ -1,15 +1,15 @@
 //! How the API server is found and spoken to.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kube::{
-    Api, Client, Config,
+    Client, Config,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use switchyard_fleet::{Executor, Kubeconfig as Place};
 use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Kubernetes, refusal::with_causes};
+use super::{AT_ONCE, Kubernetes, breaker::Policy, pressure::Pressure, refusal::with_causes};
 
 /// Connecting may take this long.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -59,9 +59,14 @@ impl Kubernetes {
         let client = Client::try_from(config)
             .map_err(|error| ConnectError::Client { executor: executor.name.clone(), why: with_causes(&error) })?;
         let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
-        let (pods, events) = (Api::namespaced(client.clone(), &options.namespace), Api::namespaced(client, &options.namespace));
-        Ok(Self { pods, events, name, options, permits: Semaphore::new(AT_ONCE) })
+        let pressure = Arc::new(Pressure::new(policy(executor), executor.slots.map(|slots| slots.get().into())));
+        Ok(Self { name, options, client, permits: Semaphore::new(AT_ONCE), pressure })
     }
+}
+
+fn policy(executor: &Executor) -> Policy {
+    let breaker = &executor.fusebox.breaker;
+    Policy { timeout: breaker.timeout, max_failures: breaker.max_failures, reset: breaker.reset_timeout }
 }
 
 async fn config(executor: &Executor) -> Result<Config, ConnectError> {

@@ -2,65 +2,73 @@
 //!
 //! The gate keeps it from running until it is bound, the finalizer keeps it until its end is written down.
 
+mod ask;
+mod attend;
+mod breaker;
 mod cause;
 mod connect;
 mod marks;
 mod observe;
 mod pod;
+mod pressure;
+mod quota;
 mod refusal;
 mod watch;
 
-use std::{future::Future, time::Duration};
+use std::{fmt, sync::Arc};
 
 use futures::stream::BoxStream;
+use http::header::CONTENT_TYPE;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
-    Api, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    Api, Client, Resource as _, ResourceExt as _,
+    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, Preconditions},
+    core::Request,
 };
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use switchyard_events::BuildKey;
 use switchyard_fleet::KubernetesOptions;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::Instant};
 
 pub use connect::ConnectError;
 
-use crate::{CreateError, Executor, Launch, Observed, Phase, Seen, Unreachable};
+use crate::{Condition, CreateError, Executor, Launch, Observed, Phase, Seen, Unreachable};
+use ask::Question;
 use observe::observe;
-use refusal::Refusal;
-
-/// How long one question to the API server may take: the client itself would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
+use pressure::Pressure;
+use refusal::{Kind, Refusal};
 
 /// Questions asked at once: each is a connection of its own.
 const AT_ONCE: usize = 32;
 
 /// One executor of the fleet whose builds are pods.
-#[derive(Debug)]
 pub struct Kubernetes {
     name: String,
     options: KubernetesOptions,
-    pods: Api<Pod>,
-    events: Api<Event>,
+    client: Client,
     permits: Semaphore,
+    pressure: Arc<Pressure>,
+}
+
+impl fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kubernetes").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Kubernetes {
-    /// Asks the API server one question, within [`PATIENCE`].
-    async fn ask<T>(&self, question: impl Future<Output = kube::Result<T>> + Send) -> Result<T, Refusal> {
-        let asked = async {
-            let _permit = self.permits.acquire().await;
-            question.await
-        };
-        match timeout(PATIENCE, asked).await {
-            Ok(answer) => answer.map_err(Refusal::from),
-            Err(_) => Err(Refusal::Silence(format!("no answer from the API server within {} s", PATIENCE.as_secs()))),
-        }
+    fn pods(&self) -> Request {
+        Request::new(Pod::url_path(&(), Some(&self.options.namespace)))
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Pod>, Refusal> {
+        self.ask_for(self.pods().get(name, &GetParams::default())).await
     }
 
     /// The pod of that name, if it is one of ours.
     async fn ours(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Refusal> {
-        let pod = self.ask(self.pods.get_opt(&marks::pod_name(build, attempt))).await?;
+        let pod = self.get(&marks::pod_name(build, attempt)).await?;
         let Some(pod) = pod.filter(|pod| marks::is_of(pod, &self.name)) else { return Ok(None) };
         let observed = observe(&pod, &[]);
         match &observed {
@@ -73,28 +81,42 @@ impl Kubernetes {
 
     /// What the cluster's events say of that uid. They only explain: where they cannot be read, nothing is explained.
     async fn said_of(&self, uid: &str) -> Vec<Event> {
+        let events = Request::new(Event::url_path(&(), Some(&self.options.namespace)));
         let params = ListParams::default().fields(&format!("involvedObject.uid={uid}")).limit(100);
-        self.ask(self.events.list(&params)).await.map(|list| list.items).unwrap_or_default()
+        self.ask::<ObjectList<Event>>(events.list(&params)).await.map(|list| list.items).unwrap_or_default()
     }
 
-    /// The uid of the pod that stands in the way of a new one, where it is the very one that was to be created.
-    async fn existing(&self, launch: &Launch) -> Result<String, CreateError> {
+    /// The uid of the pod that is there already, where it is the very one that was to be created.
+    async fn existing(&self, launch: &Launch) -> Result<Option<String>, CreateError> {
         let name = marks::pod_name(&launch.build, launch.attempt);
-        let pod = self.ask(self.pods.get_opt(&name)).await.map_err(Refusal::of_create)?;
-        let Some(pod) = pod else { return Err(CreateError::Later(format!("pod {name} has just gone"))) };
+        let Some(pod) = self.get(&name).await.map_err(Refusal::of_create)? else { return Ok(None) };
         match observe(&pod, &[]).filter(|_| marks::is_for(&pod, launch)) {
             None => Err(CreateError::Rejected(format!("a pod {name} that is not of this build is in the way"))),
             Some(ours) if ours.deleting => Err(CreateError::Later(format!("pod {name} is going"))),
-            Some(ours) => Ok(ours.uid),
+            Some(ours) => Ok(Some(ours.uid)),
         }
+    }
+
+    /// The question to create `pod`. Strictly: a field that this cluster does not know would be dropped in silence.
+    fn creation(&self, pod: &Pod) -> Question {
+        let body = serde_json::to_vec(pod).map_err(kube::core::request::Error::SerializeBody)?;
+        let path = format!("{}?fieldValidation=Strict", Pod::url_path(&(), Some(&self.options.namespace)));
+        let request = http::Request::post(path).header(CONTENT_TYPE, "application/json");
+        request.body(body).map_err(kube::core::request::Error::BuildRequest)
     }
 
     /// Changes that uid only. A precondition that fails means that there is another by now, or none.
     async fn patch(&self, build: &BuildKey, attempt: u32, uid: &str, mut change: Value) -> Result<(), Unreachable> {
         change["metadata"]["uid"] = json!(uid);
-        let (name, params) = (marks::pod_name(build, attempt), PatchParams::default());
-        match self.ask(self.pods.patch(&name, &params, &Patch::Strategic(change))).await {
-            Ok(_) | Err(Refusal::NotFound(_)) => Ok(()),
+        let name = marks::pod_name(build, attempt);
+        let question = self.pods().patch(&name, &PatchParams::default(), &Patch::Strategic(change));
+        self.change(build, attempt, uid, question).await
+    }
+
+    async fn change(&self, build: &BuildKey, attempt: u32, uid: &str, question: Question) -> Result<(), Unreachable> {
+        match self.ask::<IgnoredAny>(question).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.kind == Kind::NotFound => Ok(()),
             Err(refusal) => self.unless_replaced(build, attempt, uid, refusal).await,
         }
     }
@@ -104,7 +126,7 @@ impl Kubernetes {
         if !refusal.may_be_of_precondition() {
             return Err(refusal.into());
         }
-        match self.ask(self.pods.get_opt(&marks::pod_name(build, attempt))).await? {
+        match self.get(&marks::pod_name(build, attempt)).await? {
             Some(pod) if pod.uid().as_deref() == Some(uid) => Err(refusal.into()),
             Some(_) | None => Ok(()),
         }
@@ -118,9 +140,25 @@ impl Executor for Kubernetes {
 
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
         let pod = pod::pod(&self.options, launch).map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
-        match self.ask(self.pods.create(&PostParams::default(), &pod)).await {
-            Ok(created) => created.uid().ok_or_else(|| CreateError::Later("the API server gave the pod no uid".to_owned())),
-            Err(Refusal::AlreadyExists(_)) => self.existing(launch).await,
+        // An answer may have been lost: what was created then is the one to bind.
+        if launch.again
+            && let Some(uid) = self.existing(launch).await?
+        {
+            return Ok(uid);
+        }
+        if let Some(why) = self.class_is_missing().await {
+            return Err(CreateError::Rejected(why));
+        }
+        match self.ask::<Pod>(self.creation(&pod)).await {
+            Ok(created) => {
+                let uid = created.uid().ok_or_else(|| CreateError::Later("the API server gave the pod no uid".to_owned()))?;
+                self.pressure.created(&uid);
+                Ok(uid)
+            }
+            Err(refusal) if refusal.kind == Kind::AlreadyExists => {
+                let gone = || CreateError::Later(format!("pod {} has just gone", pod.name_any()));
+                self.existing(launch).await?.ok_or_else(gone)
+            }
             Err(refusal) => Err(refusal.of_create()),
         }
     }
@@ -137,17 +175,24 @@ impl Executor for Kubernetes {
     async fn delete(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
-        match self.ask(self.pods.delete(&marks::pod_name(build, attempt), &params)).await {
-            Ok(_) | Err(Refusal::NotFound(_)) => Ok(()),
-            Err(refusal) => self.unless_replaced(build, attempt, uid, refusal).await,
-        }
+        let question = self.pods().delete(&marks::pod_name(build, attempt), &params);
+        self.change(build, attempt, uid, question).await
     }
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         self.patch(build, attempt, uid, json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [marks::FINALIZER]}})).await
     }
 
+    fn condition(&self) -> Condition {
+        self.pressure.condition(Instant::now())
+    }
+
+    async fn attend(&self) {
+        self.keep_attending().await;
+    }
+
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {
-        watch::watch(self.pods.clone(), &self.name)
+        let pods = Api::namespaced(self.client.clone(), &self.options.namespace);
+        watch::watch(pods, &self.name, self.pressure.clone())
     }
 }

@@ -205,6 +205,7 @@ pub(crate) mod tests {
         Launch {
             build: BuildKey::of("/ci", "7", "1"),
             attempt: 1,
+            again: false,
             executor: "k8s".to_owned(),
             tenant: "default".to_owned(),
             pipeline: Some("shop".to_owned()),

@@ -1,6 +1,6 @@
 //! A watch of one executor's pods that never ends.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{
     StreamExt as _,
@@ -12,23 +12,30 @@ use kube::{
     runtime::watcher::{self, Config, Event, watcher},
 };
 use switchyard_events::BuildKey;
+use tokio::time::Instant;
 
-use super::{marks, observe::observe, refusal::with_causes};
+use super::{
+    marks,
+    observe::observe,
+    pressure::Pressure,
+    refusal::{Kind, Refusal, with_causes},
+};
 use crate::{Seen, Unreachable};
 
 /// How long one watch request lasts before it is made again, in seconds. A dead connection is found soon after.
 const REQUEST: u32 = 30;
 
 /// Watches the pods of `executor`, page by page at first, then every change; after an error from the beginning.
-pub(crate) fn watch(pods: Api<Pod>, executor: &str) -> BoxStream<'static, Result<Seen, Unreachable>> {
+pub(crate) fn watch(pods: Api<Pod>, executor: &str, pressure: Arc<Pressure>) -> BoxStream<'static, Result<Seen, Unreachable>> {
     let config = Config::default().labels(&format!("{}={executor}", marks::EXECUTOR)).timeout(REQUEST);
-    let watching = Watching { pods, config, events: None, reconnect: Reconnect::default(), known: Known::default() };
+    let watching = Watching { pods, config, pressure, events: None, reconnect: Reconnect::default(), known: Known::default() };
     stream::unfold(watching, |mut watching| async { Some((watching.next().await, watching)) }).flat_map(stream::iter).boxed()
 }
 
 struct Watching {
     pods: Api<Pod>,
     config: Config,
+    pressure: Arc<Pressure>,
     events: Option<BoxStream<'static, watcher::Result<Event<Pod>>>>,
     reconnect: Reconnect,
     known: Known,
@@ -45,17 +52,31 @@ impl Watching {
             Some(Ok(event)) => {
                 if matches!(event, Event::InitDone) {
                     self.reconnect = Reconnect::default();
+                    self.pressure.learn(None, Instant::now());
                 }
                 self.known.see(event).into_iter().map(Ok).collect()
             }
             Some(Err(error)) => {
                 self.events = None;
-                vec![Err(Unreachable(with_causes(&error)))]
+                let refusal = refusal(error);
+                self.pressure.learn(Some(&refusal), Instant::now());
+                vec![Err(refusal.into())]
             }
             None => {
                 self.events = None;
                 Vec::new()
             }
+        }
+    }
+}
+
+fn refusal(error: watcher::Error) -> Refusal {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Refusal::from(error),
+        error @ (watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion) => {
+            Refusal::new(Kind::Conflict, with_causes(&error))
         }
     }
 }

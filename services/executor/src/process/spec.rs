@@ -159,6 +159,7 @@ pub(crate) mod tests {
         Launch {
             build: BuildKey::of("/ci", "7", "1"),
             attempt: 1,
+            again: false,
             executor: "local".to_owned(),
             tenant: "default".to_owned(),
             pipeline: None,

@@ -107,6 +107,7 @@ pub(crate) fn launch(n: u32) -> Launch {
     Launch {
         build: BuildKey::of("/ci", "build", &n.to_string()),
         attempt: 1,
+        again: false,
         executor: "k8s".to_owned(),
         tenant: "default".to_owned(),
         pipeline: None,

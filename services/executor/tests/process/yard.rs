@@ -149,6 +149,7 @@ pub(crate) fn steps(steps: &[(&str, &str)]) -> Launch {
     Launch {
         build: BuildKey::of("/ci", "7", "1"),
         attempt: 1,
+        again: false,
         executor: "local".to_owned(),
         tenant: "default".to_owned(),
         pipeline: None,
