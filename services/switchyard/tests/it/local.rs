@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use switchyard_bus::Bus;
 use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
-use switchyard_events::{BuildKey, Outcome};
+use switchyard_events::{BuildKey, Outcome, Reason};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -103,6 +103,31 @@ async fn a_launcher_and_a_reaper_that_are_killed_lose_no_build_and_leave_no_proc
     let mut once = runs();
     once.sort_unstable();
     assert_eq!(once, builds.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert!(services.stop().await.is_empty());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_supervisor_costs_an_attempt_and_no_build() {
+    let (stack, services, bus) = laptop().await;
+    let go = stack.folder().join("go");
+    let step = format!("(sleep 600 > /dev/null 2>&1 &) ; while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let build = publish(&bus, "supervised", json!({"image": "a", "steps": [{"name": "wait", "run": step}]})).await;
+    let first = stack.folder().join(format!("builds/local/b-{build}-1"));
+    until("the build runs", PATIENCE, async || (of(&first).len() >= 4).then_some(())).await;
+    let status: serde_json::Value = serde_json::from_slice(&fs::read(first.join("status.json")).unwrap()).unwrap();
+    let kill = Command::new("/bin/sh").args(["-c", "kill -KILL $0", &status["supervisor"].to_string()]).status().await;
+    assert!(kill.unwrap().success());
+    until("nothing of the first attempt is left", PATIENCE, async || of(&first).is_empty().then_some(())).await;
+    fs::write(go, "").unwrap();
+    let record = until("the build has ended", PATIENCE, async || {
+        let (_, record) = bus.records().await.ok()?.into_iter().find(|(other, _)| *other == build)?;
+        record.is_closed().then_some(record)
+    })
+    .await;
+    let ends: Vec<_> = record.attempts.iter().map(|attempt| attempt.decided.clone().unwrap()).collect();
+    assert_eq!(ends.iter().map(|end| end.reason.clone()).collect::<Vec<_>>(), [Reason::Lost, Reason::Succeeded]);
+    assert!(ends[0].message.as_deref().unwrap().contains("its supervisor was killed"), "{:?}", ends[0]);
     assert!(services.stop().await.is_empty());
     stack.stop().await;
 }
