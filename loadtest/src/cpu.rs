@@ -18,6 +18,11 @@ impl Cpu {
         Self { client: used("self"), server: used(&server.to_string()) }
     }
 
+    /// The processor time of this process, up to now.
+    pub(crate) fn of_this() -> Duration {
+        used("self")
+    }
+
     /// Since then.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { client: self.client.saturating_sub(before.client), server: self.server.saturating_sub(before.server) }

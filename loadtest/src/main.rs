@@ -5,6 +5,7 @@
 
 mod broker;
 mod cpu;
+mod decide;
 mod figures;
 mod route;
 mod table;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Decides, and nothing else: how many decisions a second one core makes.
+    Decide(decide::Args),
     /// Routes queued builds: how many a second, next to a loop that decides nothing, and how soon at a steady rate.
     Route(route::Args),
 }
@@ -32,6 +35,7 @@ enum Command {
 async fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = match command {
+        Command::Decide(args) => decide::run(&args),
         Command::Route(args) => route::run(&args).await,
     };
     match done {

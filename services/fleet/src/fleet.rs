@@ -95,6 +95,11 @@ impl Fleet {
         self.tenants.get(name)
     }
 
+    /// Every tenant of which the file says something, by name.
+    pub fn tenants(&self) -> impl Iterator<Item = (&str, &Tenant)> {
+        self.tenants.iter().map(|(name, tenant)| (name.as_str(), tenant))
+    }
+
     /// What in the file has no effect.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {

@@ -7,10 +7,15 @@
 //!
 //! Where none is eligible the build is refused, and finishes too. The router writes nothing but its event.
 
+mod candidate;
+mod draw;
 mod request;
 mod route;
 mod router;
+mod rules;
 
+pub use candidate::Candidate;
 pub use request::{Asked, Unbuildable, asked};
-pub use route::{Candidate, Refusal, Route, Rule, route};
+pub use route::{Refusal, Route, Rule, Standing, route, standings, why};
 pub use router::{Args, RouteError, Router};
+pub use rules::Rules;

@@ -9,7 +9,7 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Refusal, Unbuildable, asked, route};
+use crate::{Asked, Candidate, Refusal, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
 /// A router over a fleet.
 pub struct Router {
     bus: Bus,
-    fleet: Arc<Fleet>,
+    rules: Arc<Rules>,
 }
 
 /// A request could not be routed now, or ever.
@@ -56,7 +56,7 @@ impl Router {
     /// A router over a fleet.
     #[must_use]
     pub fn new(bus: Bus, fleet: Fleet) -> Self {
-        Self { bus, fleet: Arc::new(fleet) }
+        Self { bus, rules: Arc::new(Rules::new(fleet)) }
     }
 
     /// Routes until the service is to stop.
@@ -83,7 +83,7 @@ impl Router {
     /// It decides before its future is made, so that nothing but the answer is kept while the answer is being stored.
     fn request<'a>(&'a self, delivery: &Delivery) -> impl Future<Output = Result<(), RouteError>> + use<'a> {
         let answered = asked(delivery).map_err(RouteError::from).and_then(|asked| {
-            let answer = asked.map(|asked| answer(asked, 1, &self.fleet, Timestamp::now()));
+            let answer = asked.map(|asked| answer(asked, 1, &self.rules, Timestamp::now()));
             Ok(answer.transpose()?)
         });
         async move {
@@ -107,7 +107,7 @@ impl Router {
     }
 
     async fn answer(&self, asked: Asked, attempt: u32) -> Result<(), RouteError> {
-        let outgoing = answer(asked, attempt, &self.fleet, Timestamp::now())?;
+        let outgoing = answer(asked, attempt, &self.rules, Timestamp::now())?;
         self.bus.publish(outgoing).await?;
         Ok(())
     }
@@ -122,13 +122,14 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 ///
 /// # Errors
 /// When the request holds what no event may hold.
-pub(crate) fn answer(asked: Asked, attempt: u32, fleet: &Fleet, now: Timestamp) -> Result<Outgoing, EmitError> {
+pub(crate) fn answer(asked: Asked, attempt: u32, rules: &Rules, now: Timestamp) -> Result<Outgoing, EmitError> {
     let Asked { build, tenant, request, spec } = asked;
     let (pipeline, job) = spec.as_ref().map_or((None, None), |spec| (spec.pipeline.clone(), spec.job.clone()));
     let routed = spec.map_err(Refused::from).and_then(|spec| {
-        let route = route(&Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request }, fleet)?;
-        let limits = fleet.limits(route.executor, spec.asked_timeout()?);
-        Ok((route.executor.name.clone(), route.why(fleet), limits, spec))
+        let candidate = Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request };
+        let route = route(&candidate, rules)?;
+        let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?);
+        Ok((route.executor.name.clone(), why(&route, &candidate, rules), limits, spec))
     });
     match routed {
         Ok((executor, why, limits, spec)) => {
