@@ -25,8 +25,8 @@ pub use cloudevent::{
     validate_cloudevent,
 };
 pub use emit::{
-    BuildFinished, BuildLaunched, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested, EmitError, Outgoing,
-    SOURCE, Why, custom_data, finished, starting_trace,
+    BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested,
+    EmitError, ExecutorHeard, Outgoing, SOURCE, Why, custom_data, finished, starting_trace,
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{

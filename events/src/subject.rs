@@ -140,6 +140,15 @@ impl Clock {
         format!("timer.{}", self.tail())
     }
 
+    /// The clock that is armed there.
+    ///
+    /// # Errors
+    /// When nothing is ever armed there.
+    pub fn armed(timer_subject: &str) -> Result<Self, InvalidClock> {
+        let tail = timer_subject.strip_prefix("timer.").ok_or_else(|| InvalidClock(timer_subject.to_owned()))?;
+        format!("fire.{tail}").parse()
+    }
+
     /// Where it fires.
     #[must_use]
     pub fn fire_subject(&self) -> String {
@@ -179,6 +188,8 @@ mod tests {
         assert_eq!(clock.fire_subject().parse(), Ok(clock.clone()));
         assert!("fire.k8s.running.short.1".parse::<Clock>().is_err());
         assert!(clock.timer_subject().parse::<Clock>().is_err());
+        assert_eq!(Clock::armed(&clock.timer_subject()), Ok(clock.clone()));
+        assert!(Clock::armed(&clock.fire_subject()).is_err());
     }
 
     #[test]

@@ -47,6 +47,20 @@ impl Broker {
         self.0.nats().server().pid()
     }
 
+    /// Kills the server, starts it again on its data, and waits until it answers.
+    pub(crate) async fn restart(&self) -> anyhow::Result<()> {
+        self.0.nats().server().kill().await;
+        Ok(self.0.nats().server().restart().await?)
+    }
+
+    /// How many bytes of memory the server has now; 0 where there is no `/proc`.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        kib.unwrap_or_default() << 10
+    }
+
     /// How and where one of its users connects.
     pub(crate) fn connection(&self, user: &str) -> anyhow::Result<(ConnectOptions, String)> {
         Ok((self.0.nats().connect_options(user)?, self.0.nats().url()))

@@ -4,11 +4,13 @@
 #![allow(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 mod broker;
+mod chaos;
 mod cpu;
 mod decide;
 mod figures;
 mod route;
 mod table;
+mod timers;
 mod traced;
 
 use std::process::ExitCode;
@@ -29,6 +31,10 @@ enum Command {
     Decide(decide::Args),
     /// Routes queued builds: how many a second, next to a loop that decides nothing, and how soon at a steady rate.
     Route(route::Args),
+    /// Kills, freezes and restarts everything while builds go through, then audits what became of them.
+    Chaos(chaos::Args),
+    /// Lets very many clocks run out together: how late each is, and whether each fires once although the broker dies.
+    Timers(timers::Args),
 }
 
 #[tokio::main]
@@ -37,6 +43,8 @@ async fn main() -> ExitCode {
     let done = match command {
         Command::Decide(args) => decide::run(&args),
         Command::Route(args) => route::run(&args).await,
+        Command::Chaos(args) => Box::pin(chaos::run(&args)).await,
+        Command::Timers(args) => timers::run(&args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ mod permissions;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
@@ -31,12 +31,14 @@ pub struct NatsOptions {
     pub tenants: Vec<String>,
     /// The port of 127.0.0.1; a free one if none is given.
     pub port: Option<u16>,
+    /// How many servers there are: more than one are a cluster.
+    pub servers: usize,
 }
 
 impl NatsOptions {
     /// No executors, the tenant `default`, a free port.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), executors: Vec::new(), tenants: Vec::new(), port: None }
+        Self { folder: folder.into(), executors: Vec::new(), tenants: Vec::new(), port: None, servers: 1 }
     }
 }
 
@@ -70,13 +72,26 @@ pub enum ConnectError {
     Connect(#[from] async_nats::ConnectError),
 }
 
-/// A running server.
+/// A running server, or several that are one cluster.
 #[derive(Debug)]
 pub struct Nats {
-    server: Server,
-    port: u16,
-    monitor: u16,
+    servers: Vec<Server>,
+    places: Vec<Place>,
     users: BTreeMap<String, Credentials>,
+}
+
+/// The ports of one server.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    client: u16,
+    monitor: u16,
+    route: u16,
+}
+
+impl Place {
+    fn find(client: Option<u16>) -> Result<Self, StartError> {
+        Ok(Self { client: client.map_or_else(port::free, Ok)?, monitor: port::free()?, route: port::free()? })
+    }
 }
 
 impl Nats {
@@ -89,32 +104,25 @@ impl Nats {
         fs::create_dir_all(folder).map_err(StartError::file(folder))?;
         let rows = permissions::table(&options.executors, &tenants(options)?);
         let users: BTreeMap<_, _> = rows.iter().map(|row| (row.user.clone(), draw(&row.user))).collect();
-        let port = options.port.map_or_else(port::free, Ok)?;
-        let monitor = port::free()?;
-        let settings = json!({
-            "server_name": "switchyard-dev",
-            "listen": format!("127.0.0.1:{port}"),
-            "http": format!("127.0.0.1:{monitor}"),
-            "jetstream": { "store_dir": folder.join("store") },
-            "authorization": { "users": rows.iter().map(|row| user(row, &users[&row.user])).collect::<Vec<Value>>() },
-        });
-        let file = folder.join("nats.json");
-        secret::write(&file, &format!("{settings:#}"))?;
-        let launch = Launch::new("nats-server", tools.path(Tool::NatsServer), folder).arguments(["-c".into(), file]);
-        let ready = Ready::Http(format!("http://127.0.0.1:{monitor}/healthz"));
-        Ok(Self { server: Server::start(launch, ready).await?, port, monitor, users })
+        let ports = std::iter::once(options.port).chain(std::iter::repeat(None)).take(options.servers.max(1));
+        let places: Vec<_> = ports.map(Place::find).collect::<Result<_, _>>()?;
+        let users_json: Vec<_> = rows.iter().map(|row| user(row, &users[&row.user])).collect();
+        // None is ready before most of them are there.
+        let starts = (0..places.len()).map(|n| start(tools, folder, &places, n, &users_json));
+        let servers = futures::future::try_join_all(starts).await?;
+        Ok(Self { servers, places, users })
     }
 
-    /// `nats://127.0.0.1:<port>`, the same after a restart.
+    /// `nats://127.0.0.1:<port>`, the same after a restart; of a cluster, all of them with commas in between.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        self.places.iter().map(|place| format!("nats://127.0.0.1:{}", place.client)).collect::<Vec<_>>().join(",")
     }
 
     /// The address of the monitoring endpoints (`/varz`, `/jsz`, `/healthz`).
     #[must_use]
     pub fn monitor_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.monitor)
+        format!("http://127.0.0.1:{}", self.places[0].monitor)
     }
 
     /// The name of the user that publishes for a tenant.
@@ -148,19 +156,47 @@ impl Nats {
     /// # Errors
     /// When there is no such user, or the server does not answer.
     pub async fn connect(&self, user: &str) -> Result<async_nats::Client, ConnectError> {
-        Ok(self.connect_options(user)?.connect(self.url()).await?)
+        let servers: Vec<_> = self.url().split(',').map(str::to_owned).collect();
+        Ok(self.connect_options(user)?.connect(servers).await?)
     }
 
-    /// The server itself: to be killed, frozen, restarted.
+    /// The server itself, the first of a cluster: to be killed, frozen, restarted.
     #[must_use]
     pub fn server(&self) -> &Server {
-        &self.server
+        &self.servers[0]
+    }
+
+    /// Every server of the cluster.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
     }
 
     /// Stops it, and waits for the end. Its folder stays.
     pub async fn stop(&self) {
-        self.server.stop(STOP_WITHIN).await;
+        futures::future::join_all(self.servers.iter().map(|server| server.stop(STOP_WITHIN))).await;
     }
+}
+
+/// Starts one of the servers.
+async fn start(tools: &Tools, folder: &Path, places: &[Place], n: usize, users: &[Value]) -> Result<Server, StartError> {
+    let Place { client, monitor, route } = places[n];
+    let mut settings = json!({
+        "server_name": format!("switchyard-dev-{n}"),
+        "listen": format!("127.0.0.1:{client}"),
+        "http": format!("127.0.0.1:{monitor}"),
+        "jetstream": { "store_dir": folder.join(if n == 0 { "store".to_owned() } else { format!("store-{n}") }) },
+        "authorization": { "users": users },
+    });
+    if places.len() > 1 {
+        let routes: Vec<_> = places.iter().map(|place| format!("nats://127.0.0.1:{}", place.route)).collect();
+        settings["cluster"] = json!({ "name": "switchyard-dev", "listen": format!("127.0.0.1:{route}"), "routes": routes });
+    }
+    let name = if n == 0 { "nats-server".to_owned() } else { format!("nats-server-{n}") };
+    let file = folder.join(format!("{name}.json"));
+    secret::write(&file, &format!("{settings:#}"))?;
+    let launch = Launch::new(name, tools.path(Tool::NatsServer), folder).arguments(["-c".into(), file]);
+    Server::start(launch, Ready::Http(format!("http://127.0.0.1:{monitor}/healthz"))).await
 }
 
 /// The tenants with a publisher, each once; all names are checked before they become part of a permission.

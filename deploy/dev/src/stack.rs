@@ -16,6 +16,8 @@ pub struct StackOptions {
     pub executors: Vec<String>,
     /// The tenants that get a publisher, besides `default`.
     pub tenants: Vec<String>,
+    /// How many NATS servers there are: more than one are a cluster; 0 is one, too.
+    pub nats_servers: usize,
     /// Whether to start Jaeger.
     pub jaeger: bool,
     /// Whether to start a Kubernetes control plane with simulated nodes.
@@ -36,7 +38,12 @@ impl StackOptions {
     }
 
     fn nats(&self, folder: &Path) -> NatsOptions {
-        NatsOptions { executors: self.executors.clone(), tenants: self.tenants.clone(), ..NatsOptions::new(folder.join("nats")) }
+        NatsOptions {
+            executors: self.executors.clone(),
+            tenants: self.tenants.clone(),
+            servers: self.nats_servers.max(1),
+            ..NatsOptions::new(folder.join("nats"))
+        }
     }
 }
 

@@ -5,11 +5,13 @@
 mod cancel;
 mod ended;
 mod envelope;
+mod reaped;
 mod routed;
 mod under_way;
 
 pub use cancel::CancelRequested;
 pub use ended::{BuildFinished, finished};
+pub use reaped::{BuildReaped, ExecutorHeard};
 pub use routed::{BuildRefused, BuildRequeued, BuildRouted, Why};
 pub use under_way::{BuildLaunched, BuildStarted};
 

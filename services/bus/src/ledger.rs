@@ -47,6 +47,9 @@ pub trait Ledger: Send + Sync {
         record: &Record,
         revision: Revision,
     ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Removes the record of that revision, as if it had never been; `false` where somebody was faster.
+    fn remove(&self, build: &BuildKey, revision: Revision) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 }
 
 /// Changes a record until the change is stored or is no longer allowed; answers the record as it stands in the ledger.
@@ -90,6 +93,16 @@ impl Ledger for Bus {
         match self.builds().await.map_err(store)?.update(build.as_str(), bytes(build, record)?, revision).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
+            Err(error) => Err(store(error.into())),
+        }
+    }
+
+    async fn remove(&self, build: &BuildKey, Revision(revision): Revision) -> Result<bool, LedgerError> {
+        let store = |error| LedgerError::Store { build: build.clone(), error };
+        // The message, not the key: whoever has written since has put another message in its place, and no marker is left behind.
+        match self.builds().await.map_err(store)?.stream.delete_message(revision).await {
+            Ok(removed) => Ok(removed),
+            Err(error) if error.to_string().contains("no message found") => Ok(false),
             Err(error) => Err(store(error.into())),
         }
     }

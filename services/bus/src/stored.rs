@@ -7,7 +7,7 @@ use async_nats::jetstream::{
 };
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use switchyard_events::{BuildKey, Record};
+use switchyard_events::{BuildKey, Clock, Record};
 
 use crate::{Bus, Delivery, delivery::read_event};
 
@@ -70,6 +70,33 @@ impl Bus {
             }
         }
         Ok(records)
+    }
+
+    /// The clocks of an executor that are armed.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn armed(&self, executor: &str) -> Result<Vec<Clock>, StoredError> {
+        let failed = |error: String| StoredError { what: format!("clocks of {executor}"), error };
+        let stream = self.js.get_stream_no_info("TIMERS").await.map_err(|error| failed(error.to_string()))?;
+        let filter = format!("timer.{}.>", switchyard_events::token(executor));
+        let mut subjects = stream.info_with_subjects(filter).await.map_err(|error| failed(error.to_string()))?;
+        let mut clocks = Vec::new();
+        while let Some(subject) = subjects.next().await {
+            let (subject, _) = subject.map_err(|error| failed(error.to_string()))?;
+            clocks.extend(Clock::armed(&subject));
+        }
+        Ok(clocks)
+    }
+
+    /// A name for this installation, which no other has: it begins when its ledger is made.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or has no ledger yet.
+    pub async fn installation(&self) -> Result<String, StoredError> {
+        let failed = |error: async_nats::Error| StoredError { what: "ledger".into(), error: error.to_string() };
+        let store = self.builds().await.map_err(failed)?;
+        Ok(format!("{:x}", store.stream.cached_info().created.unix_timestamp_nanos()))
     }
 
     /// Every record of the ledger as it stands, and then each again whenever it changes; it never ends by itself.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use futures::stream::BoxStream;
+use futures::{StreamExt as _, stream::BoxStream};
 use switchyard_events::BuildKey;
 
 use crate::{Condition, Launch, Observed, Seen};
@@ -39,6 +39,43 @@ pub trait Executor: Send + Sync + 'static {
     /// Keeps [`Executor::condition`] true for as long as it is polled; it never ends.
     fn attend(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
+    }
+
+    /// Everything of this executor now.
+    fn list(&self) -> impl Future<Output = Result<Vec<Observed>, Unreachable>> + Send {
+        async {
+            let mut watch = self.watch();
+            let mut found = Vec::new();
+            while let Some(seen) = watch.next().await {
+                match seen? {
+                    Seen::Present(observed) => found.push(*observed),
+                    Seen::Gone { .. } => {}
+                    Seen::Synced => return Ok(found),
+                }
+            }
+            Err(Unreachable("the watch has ended".to_owned()))
+        }
+    }
+
+    /// Whether a machine does not exist any more: not only that it does not answer.
+    fn is_gone(&self, _node: &str) -> impl Future<Output = Result<bool, Unreachable>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Takes that uid for ended, whatever its machine says: something of it may still run. Nothing happens where it is gone, or
+    /// another.
+    fn force(&self, build: &BuildKey, attempt: u32, uid: &str) -> impl Future<Output = Result<(), Unreachable>> + Send {
+        self.delete(build, attempt, uid)
+    }
+
+    /// The end of what the build of that uid has said, with its secrets made unreadable; none where there is nothing to be read.
+    fn log(
+        &self,
+        _build: &BuildKey,
+        _attempt: u32,
+        _uid: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Unreachable>> + Send {
+        async { Ok(None) }
     }
 
     /// Everything of this executor now, then every change, for ever. It reconnects by itself; an error says that nothing was

@@ -41,6 +41,8 @@ pub struct Observed {
     pub forced: bool,
     /// Whether it is still held, so that it stays until it is released.
     pub held: bool,
+    /// Which installation has made it, where that is written on it.
+    pub installation: Option<String>,
     /// The trace context that it was created with.
     pub traceparent: Option<String>,
     /// The machine that it was given to.

@@ -3,7 +3,7 @@
 use futures::stream::BoxStream;
 use switchyard_events::BuildKey;
 
-use crate::{CreateError, Executor, Kubernetes, Launch, Observed, Process, Seen, Unreachable};
+use crate::{Condition, CreateError, Executor, Kubernetes, Launch, Observed, Process, Seen, Unreachable};
 
 /// An executor of any plugin, so that a service need not be written for each.
 #[derive(Debug)]
@@ -60,6 +60,30 @@ impl Executor for Place {
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         ask!(self, plugin => plugin.release(build, attempt, uid).await)
+    }
+
+    fn condition(&self) -> Condition {
+        ask!(self, plugin => plugin.condition())
+    }
+
+    async fn attend(&self) {
+        ask!(self, plugin => plugin.attend().await);
+    }
+
+    async fn list(&self) -> Result<Vec<Observed>, Unreachable> {
+        ask!(self, plugin => plugin.list().await)
+    }
+
+    async fn is_gone(&self, node: &str) -> Result<bool, Unreachable> {
+        ask!(self, plugin => plugin.is_gone(node).await)
+    }
+
+    async fn force(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
+        ask!(self, plugin => plugin.force(build, attempt, uid).await)
+    }
+
+    async fn log(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<Option<Vec<u8>>, Unreachable> {
+        ask!(self, plugin => plugin.log(build, attempt, uid).await)
     }
 
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {

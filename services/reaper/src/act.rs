@@ -145,13 +145,24 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             };
             match changed {
                 Some(changed) if !self.bus.replace(build, &changed, revision).await? => return Ok(Done::Outrun),
-                Some(changed) => record = changed,
+                Some(changed) => {
+                    self.counted(&act);
+                    record = changed;
+                }
                 None => {}
             }
             self.step(target, &act, &record).await?;
             again = act.again().or(again);
         }
         Ok(Done::All(again))
+    }
+
+    fn counted(&self, act: &Act) {
+        if let Act::Decide(decision) = act {
+            self.watched.ended(&decision.reason);
+        } else if let Act::Condemn(sentence) = act {
+            self.watched.condemned(&sentence.reason);
+        }
     }
 
     async fn step(&self, target: Target<'_>, act: &Act, record: &Record) -> Result<(), ReapError> {

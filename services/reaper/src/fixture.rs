@@ -7,7 +7,7 @@ use switchyard_events::{
 };
 use switchyard_executor::{Observed, Phase};
 
-use crate::{Look, plan};
+use crate::{Look, Policy, Sight, Why, plan};
 
 pub(crate) const LIMITS: Limits = Limits {
     queued: TimeLimit::seconds(100),
@@ -72,6 +72,7 @@ pub(crate) fn pod(phase: Phase) -> Observed {
         dead: phase.is_ended(),
         forced: false,
         held: true,
+        installation: None,
         traceparent: None,
         node: running.then(|| "n".into()),
     }
@@ -123,6 +124,8 @@ pub(crate) fn records() -> impl Strategy<Value = Record> {
 
 /// Which clocks the sweep of `executor` finds overdue after so many seconds.
 pub(crate) fn swept(record: &Record, executor: &str, seconds: i32) -> Vec<(u32, ClockKind)> {
-    let records = [(build(), record.clone())];
-    plan(&records, executor, at(seconds)).into_iter().map(|reap| (reap.attempt, reap.kind)).collect()
+    let (records, gone_nodes) = ([(build(), record.clone())], std::collections::BTreeSet::new());
+    let sight = Sight { records: &records, pods: None, gone_nodes: &gone_nodes, clocks: &[] };
+    let found = plan(&sight, at(seconds), &Policy::of(executor)).into_iter();
+    found.filter_map(|reap| if let Why::Overdue(kind) = reap.why { Some((reap.attempt, kind)) } else { None }).collect()
 }

@@ -17,10 +17,12 @@ mod plan;
 mod progress;
 mod reaper;
 mod see;
+mod sweep;
 mod watch;
+mod watched;
 
 pub use act::{Act, ReapError};
 pub use fire::{Look, fire};
-pub use plan::{Reap, plan};
-pub use reaper::{Args, Decisions, Reaper};
+pub use plan::{LEAST_KEPT, Policy, Reap, Sight, Why, plan};
+pub use reaper::{Args, Decisions, Reaper, Sweeping};
 pub use see::{gone, see};

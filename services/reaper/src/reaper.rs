@@ -4,16 +4,17 @@ use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use switchyard_bus::{Bus, Clocks, Delivery, Durable, Events, Ledger, StoredError, Unreadable, Window};
-use switchyard_events::{BuildKey, Clock, ClockKind, Record};
+use switchyard_bus::{Bus, Clocks, Delivery, Durable, Events, Ledger, Unreadable, Window};
+use switchyard_events::{BuildKey, Clock, ClockKind, Record, TimeLimit};
 use switchyard_executor::{Executor, Observed};
-use switchyard_runtime::Context;
+use switchyard_runtime::{Context, Metrics};
 use tracing::warn;
 
 use crate::{
-    Act, Look, ReapError,
+    Act, LEAST_KEPT, Look, Policy, ReapError,
     act::{Done, Target, best_effort},
-    fire, plan, see,
+    fire, see,
+    watched::Watched,
 };
 
 /// Settings of a reaper.
@@ -28,6 +29,56 @@ pub struct Args {
     /// Seconds between two sweeps for forgotten clocks.
     #[arg(long, env = "SWITCHYARD_SWEEP_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub sweep_seconds: u64,
+    /// What a sweep may do.
+    #[command(flatten)]
+    pub sweeping: Sweeping,
+}
+
+/// What a sweep may do, and how much.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Sweeping {
+    /// The most that one sweep sees to; the rest is left to the next.
+    #[arg(long, env = "SWITCHYARD_SWEEP_MOST", value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub sweep_most: u32,
+    /// Never force out a pod whose node does not exist any more.
+    #[arg(long, env = "SWITCHYARD_NEVER_FORCE")]
+    pub never_force: bool,
+    /// How old a pod without a record must be before it goes.
+    #[arg(long, env = "SWITCHYARD_ORPHAN", value_name = "TIME", default_value = "10m")]
+    pub orphan: TimeLimit,
+    /// How long the records of ended builds are kept, at least 8d: their events are kept for 7d.
+    #[arg(long, env = "SWITCHYARD_KEEP", value_name = "TIME", default_value = "30d", value_parser = kept)]
+    pub keep: TimeLimit,
+    /// How many ended builds of a pipeline are kept beyond 8d; without it, all.
+    #[arg(long, env = "SWITCHYARD_HISTORY", value_name = "N")]
+    pub history: Option<u32>,
+}
+
+fn kept(text: &str) -> Result<TimeLimit, String> {
+    let limit: TimeLimit = text.parse().map_err(|error| format!("{error}"))?;
+    if limit < LEAST_KEPT {
+        Err(format!("at least {LEAST_KEPT}: an older record protects from its own events"))
+    } else {
+        Ok(limit)
+    }
+}
+
+impl Sweeping {
+    /// What the sweep of an executor's reaper goes by, in an installation.
+    #[must_use]
+    pub fn policy(&self, executor: &str, installation: Option<String>) -> Policy {
+        let most = usize::try_from(self.sweep_most).unwrap_or(usize::MAX);
+        let history = self.history.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        Policy {
+            installation,
+            orphan: self.orphan,
+            force: !self.never_force,
+            most,
+            keep: self.keep,
+            history,
+            ..Policy::of(executor)
+        }
+    }
 }
 
 /// A reaper of one executor's pods.
@@ -36,6 +87,8 @@ pub struct Reaper<B, X> {
     pub(crate) executor: X,
     pub(crate) now: fn() -> Timestamp,
     pub(crate) decisions: Decisions,
+    pub(crate) policy: Policy,
+    pub(crate) watched: Watched,
 }
 
 /// The decisions that a reaper acts on.
@@ -56,8 +109,25 @@ impl Default for Decisions {
 
 impl<B, X> Reaper<B, X> {
     /// A reaper of `executor`'s pods.
-    pub fn new(bus: B, executor: X) -> Self {
-        Self { bus, executor, now: Timestamp::now, decisions: Decisions::default() }
+    pub fn new(bus: B, executor: X) -> Self
+    where
+        X: Executor,
+    {
+        let policy = Policy::of(executor.name());
+        let (decisions, watched) = (Decisions::default(), Watched::default());
+        Self { bus, executor, now: Timestamp::now, decisions, policy, watched }
+    }
+
+    /// The same reaper, but its sweep goes by this.
+    #[must_use]
+    pub fn governed_by(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The same reaper, counting what it does in these metrics.
+    #[must_use]
+    pub fn measured_by(self, metrics: Metrics) -> Self {
+        Self { watched: Watched(metrics), ..self }
     }
 
     /// The same reaper, but the time is what `now` says.
@@ -99,32 +169,11 @@ impl<X: Executor> Reaper<Bus, X> {
         Ok(())
     }
 
-    /// Now and then runs the clocks that should have fired.
-    async fn sweep(&self, service: &Context, every: Duration) {
-        loop {
-            tokio::select! {
-                () = service.shutdown.requested() => return,
-                () = tokio::time::sleep(every) => {}
-            }
-            if let Err(error) = self.sweep_once().await {
-                warn!(%error, "the sweep could not read the ledger");
-            }
-        }
-    }
-
-    async fn sweep_once(&self) -> Result<(), StoredError> {
-        let records = self.bus.records().await?;
-        for reap in plan(&records, self.executor.name(), (self.now)()) {
-            warn!(build = %reap.build, attempt = reap.attempt, clock = %reap.kind, "found by the sweep");
-            if let Err(error) = self.fire(&reap.build, reap.attempt, reap.kind).await {
-                warn!(build = %reap.build, %error, "left to the next sweep");
-            }
-        }
-        Ok(())
-    }
-
     async fn fired(&self, delivery: Delivery) -> Result<(), ReapError> {
         let clock: Clock = delivery.subject.parse().map_err(|error| ReapError::Unreadable(Unreadable::Clock(error)))?;
+        if let Ok(late) = Duration::try_from((self.now)().duration_since(delivery.stored)) {
+            self.watched.fired(clock.kind, late);
+        }
         self.fire(&clock.build, clock.attempt, clock.kind).await
     }
 }
@@ -156,7 +205,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         Ok(())
     }
 
-    async fn look(&self, build: &BuildKey, attempt: u32, uid: &str) -> Look {
+    pub(crate) async fn look(&self, build: &BuildKey, attempt: u32, uid: &str) -> Look {
         match self.executor.look(build, attempt).await {
             Ok(Some(pod)) if pod.uid == uid => Look::Present(Box::new(pod)),
             Ok(_) => Look::Absent,

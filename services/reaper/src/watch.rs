@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use switchyard_bus::{Clocks, Events, Ledger, with_trace};
-use switchyard_events::BuildKey;
+use switchyard_events::{BuildKey, ExecutorHeard};
 use switchyard_executor::{Executor, Observed, Seen, Unreachable};
 use switchyard_runtime::Context;
 use tracing::{debug, warn};
@@ -33,6 +33,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         let mut waiting = VecDeque::new();
         let mut judging = FuturesUnordered::new();
         let mut later = FuturesUnordered::new();
+        let mut away = None;
         loop {
             while judging.len() < AT_ONCE
                 && let Some(next) = waiting.pop_front()
@@ -41,7 +42,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             }
             tokio::select! {
                 () = service.shutdown.requested() => break,
-                Some(seen) = pods.next() => waiting.extend(self.heard(service, seen)),
+                Some(seen) = pods.next() => waiting.extend(self.heard(service, seen, &mut away).await),
                 Some(again) = judging.next(), if !judging.is_empty() => later.extend(again.map(pause)),
                 Some(judge) = later.next(), if !later.is_empty() => waiting.push_back(judge),
             }
@@ -53,20 +54,39 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         Duration::try_from(at.duration_since((self.now)())).unwrap_or_default()
     }
 
-    fn heard(&self, service: &Context, seen: Result<Seen, Unreachable>) -> Option<Judge> {
+    /// Takes note of what the watch says; `away` is since when it says nothing but errors.
+    async fn heard(&self, service: &Context, seen: Result<Seen, Unreachable>, away: &mut Option<Timestamp>) -> Option<Judge> {
         match seen {
             Ok(Seen::Present(pod)) => Some(Judge::Seen(pod)),
             Ok(Seen::Gone { build, attempt, uid }) => Some(Judge::Gone { build, attempt, uid }),
             Ok(Seen::Synced) => {
                 service.health.pass("executor");
                 service.health.ready();
+                self.watched.reachable(self.executor.name(), true);
+                if let Some(since) = away.take() {
+                    self.tell(since, None).await;
+                }
                 None
             }
             Err(error) => {
                 warn!(executor = self.executor.name(), %error, "nothing is assumed dead; clocks go on");
                 service.health.fail("executor", error.to_string());
+                self.watched.reachable(self.executor.name(), false);
+                if away.is_none() {
+                    let since = *away.insert((self.now)());
+                    self.tell(since, Some(error.to_string())).await;
+                }
                 None
             }
+        }
+    }
+
+    /// Says that the executor does not answer, or does again. It is news, nothing depends on it.
+    async fn tell(&self, since: Timestamp, error: Option<String>) {
+        let said = ExecutorHeard { executor: self.executor.name().to_owned(), error, since, at: (self.now)() };
+        let told = async { self.bus.publish(said.outgoing()?).await.map_err(ReapError::from) };
+        if let Err(error) = told.await {
+            warn!(%error, "nobody is told that the executor was away");
         }
     }
 

@@ -52,6 +52,10 @@ enum Command {
     Builds(tools::Told<tools::builds::Args>),
     /// Shows a build's trace as a tree of spans.
     Trace(tools::Told<tools::trace::Args>),
+    /// Looks once for what clocks and watches have missed, and sees to it.
+    Sweep(tools::Told<tools::sweep::Args>),
+    /// Lets go of all pods of an executor, when an installation is removed.
+    Release(tools::Told<tools::sweep::ReleaseArgs>),
     /// Shows, replays and drops what no service could handle.
     Dead(tools::dead::Args),
 }
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Builds(told) => tools::builds::builds(&told),
         Command::Trace(told) => tools::trace::trace(&told),
+        Command::Sweep(told) => tools::sweep::sweep(&told),
+        Command::Release(told) => tools::sweep::release(&told),
         Command::Dead(args) => tools::dead::dead(&args),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
     config: PathBuf,
     /// How many servers keep a copy of each stream.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, env = "SWITCHYARD_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
     /// The most that the stream of incoming events may hold, in MiB.
     #[arg(long, default_value_t = 4096)]

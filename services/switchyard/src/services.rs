@@ -17,6 +17,7 @@ use switchyard_launcher::Launcher;
 use switchyard_reaper::Reaper;
 use switchyard_router::Router;
 use switchyard_runtime::{Context, Settings, run};
+use tracing::info;
 
 /// Settings of a launcher.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,7 +49,7 @@ pub(crate) struct ReaperArgs {
 pub(crate) struct Builds {
     /// Where an executor of plugin `process` keeps its builds, unless the fleet file names a folder [default: the user's state folder].
     #[arg(long = "builds", env = "SWITCHYARD_BUILDS", value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> ExitCode {
@@ -68,9 +69,12 @@ pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
 
 pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
     let ReaperArgs { reaper: args, builds } = args;
-    let sweep = Duration::from_secs(args.sweep_seconds);
+    let (every, sweeping, name) = (Duration::from_secs(args.sweep_seconds), args.sweeping.clone(), args.executor.clone());
     on_executor("reaper", settings, &args.config, &args.executor, builds, async move |service, _, place| {
-        Reaper::new(Bus::new(service.nats.clone()), place).run(service, sweep).await
+        let bus = Bus::new(service.nats.clone());
+        let installation = bus.installation().await?;
+        let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation)));
+        reaper.measured_by(service.metrics.clone()).run(service, every).await
     })
 }
 
@@ -87,7 +91,8 @@ where
     };
     let builds = builds.folder.clone();
     run(name, settings, |service| async move {
-        let place = place(&executor, builds.as_deref()).await?;
+        let Some(installation) = installation(&service).await else { return Ok(()) };
+        let place = place(&executor, builds.as_deref(), Some(installation)).await?;
         work(service, fleet, place).await
     })
 }
@@ -95,11 +100,38 @@ where
 /// This program itself, also when its file has been replaced since it was started.
 const MYSELF: &str = "/proc/self/exe";
 
-async fn place(executor: &Executor, builds: Option<&Path>) -> anyhow::Result<Place> {
+/// The place that an executor is, in an installation.
+pub(crate) async fn place(executor: &Executor, builds: Option<&Path>, installation: Option<String>) -> anyhow::Result<Place> {
     Ok(match executor.plugin {
-        Plugin::Kubernetes => Place::from(Kubernetes::connect(executor).await?),
+        Plugin::Kubernetes => {
+            let kubernetes = Kubernetes::connect(executor).await?;
+            Place::from(match installation {
+                Some(installation) => kubernetes.of_installation(installation),
+                None => kubernetes,
+            })
+        }
         Plugin::Process => Place::from(Process::open(executor, builds, MYSELF.into())?),
     })
+}
+
+/// This installation's name, once its ledger exists; none where the service is to stop before.
+async fn installation(service: &Context) -> Option<String> {
+    let bus = Bus::new(service.nats.clone());
+    let mut told = false;
+    loop {
+        match bus.installation().await {
+            Ok(installation) => return Some(installation),
+            Err(error) if !told => {
+                info!(%error, "waiting for what `switchyard provision` makes");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = service.shutdown.requested() => return None,
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+        }
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -120,7 +152,7 @@ pub(crate) fn fleet(path: &Path) -> anyhow::Result<Fleet> {
     Ok(fleet)
 }
 
-fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {
+pub(crate) fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {
     let known = || fleet.executors().iter().map(|executor| executor.name.as_str()).collect::<Vec<_>>().join(", ");
     fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))
 }

@@ -111,6 +111,13 @@ impl Cluster {
         self.changed = self.pods.iter().map(|pod| (pod.build.clone(), pod.attempt)).collect();
     }
 
+    /// The watch misses all that it has still to tell.
+    pub(crate) fn overlook(&mut self) {
+        self.changed.clear();
+        self.gone.clear();
+        self.again.clear();
+    }
+
     /// The node does its next bit of work on a pod; `how` says how a build that may end ends.
     pub(crate) fn work(&mut self, uid: &str, how: u8, now: Timestamp) {
         self.change(uid, |pod| pod.work(how, now));

@@ -1,6 +1,7 @@
 //! Handlers under way: they begin, are polled effect by effect, finish, stand still or are dropped.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -11,9 +12,10 @@ use futures::task::noop_waker_ref;
 use jiff::Timestamp;
 use switchyard_bus::{Delivery, Settle};
 use switchyard_events::{BuildKey, BuildRouted, CdEvent, custom_data};
-use switchyard_reaper::plan;
+use switchyard_reaper::{Policy, Reap, Sight, plan};
 
 use crate::{
+    cluster::Away,
     mistake::Mistake,
     pod::Pod,
     site::now,
@@ -121,11 +123,23 @@ impl World {
     }
 
     pub(crate) fn sweep(&mut self, n: usize) {
-        let records: Vec<_> = self.state().records.iter().map(|(build, (record, _))| (build.clone(), record.clone())).collect();
-        for reap in plan(&records, EXECUTORS[n], now()) {
+        for reap in self.found(n) {
             let reaper = self.reapers[n].clone();
-            self.begin(Of::Sweep, async move { done(reaper.fire(&reap.build, reap.attempt, reap.kind).await.map(|()| None)) });
+            self.begin(Of::Sweep, async move { done(reaper.reap(&reap).await.map(|()| None)) });
         }
+    }
+
+    /// What a sweep of the executor's reaper finds now.
+    fn found(&self, n: usize) -> Vec<Reap> {
+        let state = self.state();
+        let records: Vec<_> = state.records.iter().map(|(build, (record, _))| (build.clone(), record.clone())).collect();
+        let cluster = &state.clusters[n];
+        let pods: Vec<_> = cluster.pods.iter().map(Pod::observed).collect();
+        let clocks: Vec<_> =
+            state.timers.iter().map(|(clock, _)| clock.clone()).filter(|clock| clock.executor == EXECUTORS[n]).collect();
+        let pods = (cluster.away == Away::No).then_some(&pods[..]);
+        let sight = Sight { records: &records, pods, gone_nodes: &BTreeSet::new(), clocks: &clocks };
+        plan(&sight, now(), &Policy { installation: Some("world".to_owned()), ..Policy::of(EXECUTORS[n]) })
     }
 
     /// One of the handlers whose replica is not stopped goes on, by so many effects.

@@ -98,6 +98,7 @@ impl Pod {
             dead: self.dead(),
             forced: self.forced && !self.dead(),
             held: self.held,
+            installation: Some("world".to_owned()),
             traceparent: None,
             node: self.node.then(|| "node".to_owned()),
         }

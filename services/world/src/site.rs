@@ -124,6 +124,17 @@ impl Ledger for Site {
         };
         self.broker(replace).await.map_err(store(build))
     }
+
+    async fn remove(&self, build: &BuildKey, Revision(read): Revision) -> Result<bool, LedgerError> {
+        let remove = |state: &mut State| {
+            let unchanged = state.records.get(build).is_some_and(|(_, revision)| *revision == read);
+            if unchanged {
+                state.records.remove(build);
+            }
+            unchanged
+        };
+        self.broker(remove).await.map_err(store(build))
+    }
 }
 
 impl Events for Site {

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Early(u8),
     /// A clock is lost.
     Lose(u8),
+    /// A watch misses all that it has still to tell or to look at.
+    Overlook(u8),
     /// A reaper sweeps.
     Sweep(u8),
     /// Somebody cancels a build.

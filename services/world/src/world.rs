@@ -119,6 +119,11 @@ impl World {
             Step::Cancel(build) => self.cancel(usize::from(build)),
             Step::Early(which) => self.early(usize::from(which), false),
             Step::Lose(which) => self.early(usize::from(which), true),
+            Step::Overlook(which) => {
+                let mut state = self.state();
+                state.clusters[usize::from(which) % 2].overlook();
+                state.forgetful = true;
+            }
             Step::Turn => self.turn(),
             Step::Next => self.wait(self.next_moment().unwrap_or_else(now)),
             Step::Broker(how) => self.state().broker = how,

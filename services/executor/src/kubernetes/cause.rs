@@ -44,7 +44,8 @@ pub(crate) fn of_failure(status: &PodStatus, told: bool) -> Cause {
     // What the build's own container says is its result; what another says, or the runtime in its place, is why it failed.
     let speaks = container.name != CONTAINER || matches!(word, Some("StartError" | "ContainerCannotRun"));
     let said = end.filter(|_| speaks).and_then(|end| end.message.as_deref());
-    Cause { reason, container: Some(container.name.clone()), message: worth(said).or_else(|| worth(status.message.as_deref())) }
+    let container = (reason != Some(Reason::Deleted)).then(|| container.name.clone());
+    Cause { reason, container, message: worth(said).or_else(|| worth(status.message.as_deref())) }
 }
 
 /// What the pod says of itself: the node, or whoever disrupted it, has had the last word.

@@ -60,7 +60,13 @@ impl Kubernetes {
             .map_err(|error| ConnectError::Client { executor: executor.name.clone(), why: with_causes(&error) })?;
         let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
         let pressure = Arc::new(Pressure::new(policy(executor), executor.slots.map(|slots| slots.get().into())));
-        Ok(Self { name, options, client, permits: Semaphore::new(AT_ONCE), pressure })
+        Ok(Self { name, options, client, installation: None, permits: Semaphore::new(AT_ONCE), pressure })
+    }
+
+    /// The same, and what it creates says that it is this installation's.
+    #[must_use]
+    pub fn of_installation(self, installation: String) -> Self {
+        Self { installation: Some(installation), ..self }
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) const FINALIZER: &str = "switchyard.dev/reaper";
 pub(crate) const BUILD: &str = "switchyard.dev/build";
 pub(crate) const ATTEMPT: &str = "switchyard.dev/attempt";
 pub(crate) const EXECUTOR: &str = "switchyard.dev/executor";
+/// Whose it is, where several installations share a namespace.
+pub(crate) const INSTALLATION: &str = "switchyard.dev/installation";
 
 pub(crate) const SOURCE: &str = "switchyard.dev/source";
 pub(crate) const SUBJECT: &str = "switchyard.dev/subject";

@@ -19,7 +19,7 @@ use std::{fmt, sync::Arc};
 
 use futures::stream::BoxStream;
 use http::header::CONTENT_TYPE;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
     api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, Preconditions},
@@ -47,6 +47,7 @@ pub struct Kubernetes {
     name: String,
     options: KubernetesOptions,
     client: Client,
+    installation: Option<String>,
     permits: Semaphore,
     pressure: Arc<Pressure>,
 }
@@ -121,6 +122,14 @@ impl Kubernetes {
         }
     }
 
+    /// Deletes that uid only.
+    async fn delete_with(&self, build: &BuildKey, attempt: u32, uid: &str, how: DeleteParams) -> Result<(), Unreachable> {
+        let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(only), ..how };
+        let question = self.pods().delete(&marks::pod_name(build, attempt), &params);
+        self.change(build, attempt, uid, question).await
+    }
+
     /// Forgives a refusal if that uid is no longer there to be changed.
     async fn unless_replaced(&self, build: &BuildKey, attempt: u32, uid: &str, refusal: Refusal) -> Result<(), Unreachable> {
         if !refusal.may_be_of_precondition() {
@@ -139,7 +148,7 @@ impl Executor for Kubernetes {
     }
 
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
-        let pod = pod::pod(&self.options, launch).map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
+        let mut pod = pod::pod(&self.options, launch).map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
         // An answer may have been lost: what was created then is the one to bind.
         if launch.again
             && let Some(uid) = self.existing(launch).await?
@@ -148,6 +157,9 @@ impl Executor for Kubernetes {
         }
         if let Some(why) = self.class_is_missing().await {
             return Err(CreateError::Rejected(why));
+        }
+        if let Some(installation) = &self.installation {
+            pod.labels_mut().insert(marks::INSTALLATION.to_owned(), installation.clone());
         }
         match self.ask::<Pod>(self.creation(&pod)).await {
             Ok(created) => {
@@ -173,10 +185,22 @@ impl Executor for Kubernetes {
     }
 
     async fn delete(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
-        let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
-        let question = self.pods().delete(&marks::pod_name(build, attempt), &params);
-        self.change(build, attempt, uid, question).await
+        self.delete_with(build, attempt, uid, DeleteParams::default()).await
+    }
+
+    async fn list(&self) -> Result<Vec<Observed>, Unreachable> {
+        let params = ListParams::default().labels(&format!("{}={}", marks::EXECUTOR, self.name));
+        let found: ObjectList<Pod> = self.ask(self.pods().list(&params)).await?;
+        Ok(found.items.iter().filter_map(|pod| observe(pod, &[])).collect())
+    }
+
+    async fn is_gone(&self, node: &str) -> Result<bool, Unreachable> {
+        let nodes = Request::new(Node::url_path(&(), None));
+        Ok(self.ask_for::<Node>(nodes.get(node, &GetParams::default())).await?.is_none())
+    }
+
+    async fn force(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
+        self.delete_with(build, attempt, uid, DeleteParams::default().grace_period(0)).await
     }
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {

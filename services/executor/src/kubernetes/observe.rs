@@ -41,6 +41,7 @@ pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
         result: state.terminated.and_then(|end| own_result(end.message?)).filter(|_| times.started.is_some()),
         forced: deleting && !dead && pod.metadata.deletion_grace_period_seconds == Some(0),
         held: pod.finalizers().iter().any(|name| name == marks::FINALIZER),
+        installation: pod.labels().get(marks::INSTALLATION).cloned(),
         traceparent: pod.annotations().get(marks::TRACEPARENT).cloned(),
         node: node(pod),
         build,

@@ -107,6 +107,7 @@ impl Found {
             deleting: self.deleted_at.is_some(),
             forced: false,
             held: !self.released,
+            installation: None,
             traceparent: Some(self.spec.traceparent.clone()),
             node: None,
             phase,

@@ -8,6 +8,7 @@ pub(crate) mod dead;
 mod find;
 pub(crate) mod publish;
 pub(crate) mod screen;
+pub(crate) mod sweep;
 pub(crate) mod term;
 pub(crate) mod trace;
 

@@ -7,7 +7,7 @@ use switchyard_events::{BuildKey, CancelRequested, Outcome, Reason, Record};
 
 use crate::yard::Yard;
 
-async fn cancel(yard: &Yard, build: &BuildKey, id: &str, tenant: &str) {
+pub(crate) async fn cancel(yard: &Yard, build: &BuildKey, id: &str, tenant: &str) {
     let cancel = CancelRequested { build: build.clone() };
     yard.bus.publish(cancel.outgoing(tenant, id, Timestamp::now(), None).unwrap()).await.unwrap();
 }

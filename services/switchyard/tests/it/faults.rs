@@ -47,6 +47,30 @@ async fn services_that_are_killed_or_stopped_lose_and_double_nothing() {
     yard.stop().await;
 }
 
+/// Longer than a message waits for its acknowledgement (30 s) before another replica is told.
+const STOPPED: Duration = Duration::from_secs(35);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_stood_still_longer_than_its_messages_wait_does_no_harm_when_it_wakes() {
+    let yard = Yard::start(false, 2).await;
+    let mut builds = publish(&yard, 0, 40).await;
+    let stopped: Vec<_> = yard.services.iter().filter(|(name, _)| name.ends_with("-0")).map(|(_, service)| service).collect();
+    // Caught at work: some of what they have begun is taken over by the other replicas.
+    for service in &stopped {
+        service.pause();
+        builds.extend(publish(&yard, builds.len(), builds.len() + 10).await);
+    }
+    let wake = tokio::time::Instant::now() + STOPPED;
+    builds.extend(publish(&yard, builds.len(), builds.len() + 20).await);
+    tokio::time::sleep_until(wake).await;
+    for service in &stopped {
+        service.resume();
+    }
+    builds.extend(publish(&yard, builds.len(), builds.len() + 20).await);
+    all_succeeded(&yard, &builds).await;
+    yard.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_loses_and_doubles_nothing() {
     let yard = Yard::start(false, 1).await;

@@ -14,6 +14,8 @@ mod cli;
 mod demo;
 mod faults;
 mod local;
+mod reasons;
 mod start;
+mod sweep;
 mod traces;
 mod yard;

@@ -52,13 +52,20 @@ impl Yard {
     /// An installation with this fleet file and these executors in it.
     pub(crate) async fn of(fleet_file: &str, executors: &[&str], jaeger: bool, replicas: usize) -> Self {
         let executors: Vec<_> = executors.iter().map(|&name| name.to_owned()).collect();
-        let options = StackOptions { executors: executors.clone(), tenants: vec!["acme".into()], jaeger, control_plane: true };
+        let options = StackOptions {
+            executors: executors.clone(),
+            tenants: vec!["acme".into()],
+            jaeger,
+            control_plane: true,
+            nats_servers: 1,
+        };
         let stack = Stack::start(&options).await.unwrap();
         let fleet = stack.folder().join("fleet.yaml");
         std::fs::write(&fleet, fleet_file).unwrap();
         let environment = vec![
             ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "200".to_owned()),
             ("SWITCHYARD_SWEEP_SECONDS".to_owned(), "5".to_owned()),
+            ("SWITCHYARD_ORPHAN".to_owned(), "5s".to_owned()),
         ];
         let options = ServicesOptions { program: program(), fleet, executors, replicas, environment };
         let services = Services::start(&stack, &options).await.unwrap();

@@ -1,0 +1,131 @@
+//! The sweep's shell: looks at everything, asks the plan, and does what it says.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use switchyard_bus::{Bus, Clocks, Events, Ledger, StoredError};
+use switchyard_events::{BuildKey, BuildReaped};
+use switchyard_executor::{Executor, Observed};
+use switchyard_runtime::Context;
+use tracing::{info, warn};
+
+use crate::{Look, Reap, ReapError, Reaper, Sight, Why, plan};
+
+impl<X: Executor> Reaper<Bus, X> {
+    /// Now and then sees to what was forgotten.
+    pub(crate) async fn sweep(&self, service: &Context, every: Duration) {
+        loop {
+            tokio::select! {
+                () = service.shutdown.requested() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            match self.findings().await {
+                Ok(found) => self.see_to(found).await,
+                Err(error) => warn!(%error, "the sweep could not read the ledger"),
+            }
+        }
+    }
+
+    /// Sees to what was found.
+    pub async fn see_to(&self, found: Vec<Reap>) {
+        self.watched.overdue(found.iter().filter(|reap| matches!(reap.why, Why::Overdue(_))).count());
+        for reap in found {
+            let Reap { build, attempt, why } = &reap;
+            if why.is_finding() {
+                warn!(%build, attempt, %why, "found by the sweep");
+            } else {
+                info!(%build, attempt, %why, "record removed");
+            }
+            self.watched.found(why);
+            if let Err(error) = self.reap(&reap).await {
+                warn!(%build, %error, "left to the next sweep");
+            }
+        }
+    }
+
+    /// What a sweep finds now.
+    ///
+    /// # Errors
+    /// When the broker does not answer. Of an executor that does not answer, nothing is assumed.
+    pub async fn findings(&self) -> Result<Vec<Reap>, StoredError> {
+        let now = (self.now)();
+        let pods = match self.executor.list().await {
+            Ok(pods) => Some(pods),
+            Err(error) => {
+                warn!(executor = self.executor.name(), %error, "the sweep assumes nothing of its pods");
+                None
+            }
+        };
+        let gone_nodes = self.gone_nodes(pods.as_deref().unwrap_or_default()).await;
+        let clocks = self.bus.armed(self.executor.name()).await?;
+        // Read last: what was seen is older than any record that speaks of it.
+        let records = self.bus.records().await?;
+        let sight = Sight { records: &records, pods: pods.as_deref(), gone_nodes: &gone_nodes, clocks: &clocks };
+        Ok(plan(&sight, now, &self.policy))
+    }
+
+    /// Of the machines of pods that are to go: those that do not exist any more.
+    async fn gone_nodes(&self, pods: &[Observed]) -> BTreeSet<String> {
+        let asked: BTreeSet<_> =
+            pods.iter().filter(|pod| pod.deleting && !pod.dead).filter_map(|pod| pod.node.as_deref()).collect();
+        let mut gone = BTreeSet::new();
+        for node in asked {
+            if self.executor.is_gone(node).await.is_ok_and(|is_gone| is_gone) {
+                gone.insert(node.to_owned());
+            }
+        }
+        gone
+    }
+}
+
+impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
+    /// Sees to one finding. Nothing of it depends on who else does so at the same time.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; doing it again is safe.
+    pub async fn reap(&self, reap: &Reap) -> Result<(), ReapError> {
+        let Reap { build, attempt, why } = reap;
+        match why {
+            Why::Overdue(kind) => self.fire(build, *attempt, *kind).await,
+            Why::Overlooked(pod) => self.seen(pod).await.map(drop),
+            Why::Orphan(uid) => self.orphaned(build, *attempt, uid).await,
+            Why::PodGone(uid) => match self.look(build, *attempt, uid).await {
+                Look::Absent => self.gone(build, *attempt, uid).await,
+                Look::Present(_) | Look::Unreachable => Ok(()),
+            },
+            Why::Stuck { uid, node } => self.forced(build, *attempt, uid, node).await,
+            Why::StrayClock(kind) => Ok(self.bus.disarm(&self.clock(build, *attempt, *kind)).await?),
+            Why::Expired => self.forget(build).await,
+        }
+    }
+
+    /// A pod that no record knew when it was found, and that none knows now, goes.
+    async fn orphaned(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), ReapError> {
+        if self.bus.read(build).await?.is_some_and(|(record, _)| record.attempt(attempt).is_some()) {
+            return Ok(());
+        }
+        self.executor.delete(build, attempt, uid).await?;
+        Ok(self.executor.release(build, attempt, uid).await?)
+    }
+
+    async fn forced(&self, build: &BuildKey, attempt: u32, uid: &str, node: &str) -> Result<(), ReapError> {
+        let Some((record, _)) = self.bus.read(build).await? else { return Ok(()) };
+        let said = BuildReaped {
+            build: build.clone(),
+            attempt,
+            executor: self.executor.name().to_owned(),
+            uid: uid.to_owned(),
+            why: format!("it was to go, and its node {node} does not exist any more"),
+            at: (self.now)(),
+        };
+        self.bus.publish(said.outgoing(&record.request)?).await?;
+        Ok(self.executor.force(build, attempt, uid).await?)
+    }
+
+    /// Removes a record, unless somebody has written to it.
+    async fn forget(&self, build: &BuildKey) -> Result<(), ReapError> {
+        match self.bus.read(build).await? {
+            Some((record, revision)) if record.is_closed() => Ok(self.bus.remove(build, revision).await.map(drop)?),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
