@@ -37,12 +37,39 @@ pub struct BuildSpec {
     /// Secrets that it needs, by name; the fleet file says which ones its tenant may have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRef>,
+    /// What makes it a build of Screwdriver's, which runs under Screwdriver's own launcher; such a build has no steps here.
+    #[serde(rename = "screwdriver", default, skip_serializing_if = "Option::is_none")]
+    pub screwdriver_build: Option<ScrewdriverBuild>,
     /// The pipeline that the build belongs to, for people and for fairness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
     /// The job of that pipeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+}
+
+/// A build as Screwdriver knows it: what its launcher must be told. Its token is not among these: it is made at launch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrewdriverBuild {
+    /// The build's id there.
+    #[serde(deserialize_with = "text")]
+    pub id: String,
+    /// The address of Screwdriver's API.
+    pub api: String,
+    /// The address of its store.
+    pub store: String,
+    /// The address of its user interface.
+    pub ui: String,
+    /// The pipeline's id.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub pipeline: Option<String>,
+    /// The job's id.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub job: Option<String>,
+    /// The event's id.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub event: Option<String>,
 }
 
 /// One step of a build.
@@ -53,6 +80,20 @@ pub struct Step {
     pub name: String,
     /// The shell text that it runs.
     pub run: String,
+    /// Whether it runs in any case, also after a step that failed and when the build is told to end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always: bool,
+}
+
+/// How one step of a build ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepEnd {
+    /// What the step is called.
+    pub name: String,
+    /// The code that it returned.
+    pub code: i32,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
 }
 
 /// A secret by name: never its value. It becomes a variable or a file.
@@ -158,6 +199,9 @@ impl BuildSpec {
         for (n, step) in self.steps.iter().enumerate() {
             step.check(n)?;
         }
+        if let Some(build) = &self.screwdriver_build {
+            build.check(self.steps.is_empty())?;
+        }
         for name in self.env.keys() {
             check_variable(name)?;
         }
@@ -189,6 +233,31 @@ impl Step {
         }
         if self.run.trim().is_empty() || self.run.contains('\0') {
             return Err(broken(format!("steps[{n}].run"), "must be shell text"));
+        }
+        Ok(())
+    }
+}
+
+impl ScrewdriverBuild {
+    fn check(&self, without_steps: bool) -> Result<(), InvalidBuild> {
+        let at = |field: &str| format!("screwdriver.{field}");
+        if !without_steps {
+            return Err(broken("steps", "a build of Screwdriver's has its steps there, and none here"));
+        }
+        let ids = [
+            ("id", Some(&self.id)),
+            ("pipeline", self.pipeline.as_ref()),
+            ("job", self.job.as_ref()),
+            ("event", self.event.as_ref()),
+        ];
+        if let Some((field, _)) = ids.into_iter().find(|(_, id)| id.is_some_and(|id| !is_part(id, 40, b"-_"))) {
+            return Err(broken(at(field), "must be an id: letters, digits, - and _, at most 40"));
+        }
+        for (field, address) in [("api", &self.api), ("store", &self.store), ("ui", &self.ui)] {
+            let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or_default();
+            if rest.is_empty() || address.len() > 1024 || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(broken(at(field), "must be an address that begins with https:// or http://"));
+            }
         }
         Ok(())
     }
@@ -266,6 +335,10 @@ impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ScalarVisitor).map(Self)
     }
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Scalar::deserialize(deserializer).map(|scalar| scalar.0)
 }
 
 struct ScalarVisitor;
@@ -354,6 +427,24 @@ mod tests {
         assert!(refusal(r#"{"image": "a", "env": {"1A": "x"}}"#).starts_with("customData.build.env.1A"));
         assert!(refusal(r#"{"image": "a b"}"#).starts_with("customData.build.image"));
         assert!(refusal(r#"{"image": "a", "timeout": 0}"#).starts_with("customData.build.timeout"));
+    }
+
+    #[test]
+    fn a_build_of_screwdrivers_says_where_its_screwdriver_is() {
+        let with = |id: &str, api: &str, more: &str| {
+            BuildSpec::parse(&format!(
+                r#"{{"image": "a", "screwdriver": {{"id": {id}, "api": "{api}", "store": "https://s", "ui": "https://u"}}{more}}}"#
+            ))
+        };
+        assert_eq!(with("111", "https://a", "").unwrap().screwdriver_build.unwrap().id, "111");
+        for (id, api, more, wanted) in [
+            ("\"a b\"", "https://a", "", "screwdriver.id: must be an id"),
+            ("1", "ftp://a", "", "screwdriver.api: must be an address"),
+            ("1", "https://a", r#", "steps": [{"name": "a", "run": "b"}]"#, "steps: a build of Screwdriver's"),
+        ] {
+            let error = with(id, api, more).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

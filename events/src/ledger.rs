@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Limits, reason::Reason};
+use crate::{Limits, StepEnd, reason::Reason};
 
 /// How often a build is launched at most: once, and again after infrastructure failures.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -172,6 +172,9 @@ pub struct Decided {
     /// What the build itself reported, at most [`MAX_RESULT`] bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+    /// How each of its steps ended, as far as it said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepEnd>,
 }
 
 /// CDEvents' outcomes.
@@ -216,13 +219,15 @@ pub struct Decision {
     pub dead: bool,
     /// What the build itself reported.
     pub result: Option<String>,
+    /// How each of its steps ended, as far as it said so.
+    pub steps: Vec<StepEnd>,
 }
 
 impl Decision {
     /// A decision with nothing but its reason.
     #[must_use]
     pub fn new(reason: Reason, dead: bool) -> Self {
-        Self { reason, message: None, container: None, node: None, dead, result: None }
+        Self { reason, message: None, container: None, node: None, dead, result: None, steps: Vec::new() }
     }
 }
 
@@ -363,13 +368,13 @@ impl Record {
     #[must_use]
     pub fn decide(&self, n: u32, decision: Decision, at: Timestamp) -> Option<Self> {
         let attempt = self.attempt(n).filter(|attempt| attempt.decided.is_none())?;
-        let Decision { reason, message, container, node, dead, result } = attempt.told(decision);
+        let Decision { reason, message, container, node, dead, result, steps } = attempt.told(decision);
         let last = self.latest().is_some_and(|latest| latest.n == n);
         let retry = dead && last && reason.is_infrastructure() && self.cancelled.is_none() && n < MAX_ATTEMPTS;
         let result = result.map(|result| cut(&result, MAX_RESULT).to_owned());
         let mut record = self.change(n, |attempt| {
             let outcome = reason.outcome();
-            attempt.decided = Some(Decided { outcome, reason, message, container, node, at, retry, result });
+            attempt.decided = Some(Decided { outcome, reason, message, container, node, at, retry, result, steps });
             Some(())
         })?;
         if retry {

@@ -18,7 +18,7 @@ mod syntax;
 mod violation;
 mod vocabulary;
 
-pub use build::{BuildSpec, InvalidBuild, SecretRef, Step};
+pub use build::{BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
     DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,

@@ -143,6 +143,8 @@ async fn apiserver(tools: &Tools, folder: &Path, access: &Access, etcd: &str) ->
         .arguments([format!("--etcd-servers={etcd}")])
         .arguments(access.flags())
         .arguments(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false", "--v=1"])
+        // As every cluster has it; whether a pod may is another question.
+        .arguments(["--allow-privileged=true"])
         // No controller-manager runs that would make service accounts or take the not-ready taint off.
         .arguments(["--disable-admission-plugins=ServiceAccount,TaintNodesByCondition"]);
     Server::start(launch, Ready::Https { server: access.url(), path: "/readyz" }).await

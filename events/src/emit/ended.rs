@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{About, EmitError, Outgoing};
-use crate::{BuildKey, Class, Decided, Outcome, Reason, Record, Request, attempt_event_id, subject::yard};
+use crate::{BuildKey, Class, Decided, Outcome, Reason, Record, Request, StepEnd, attempt_event_id, subject::yard};
 
 /// What a finished event says beside its CDEvents content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct BuildFinished {
     /// What the build itself reported: JSON where it is JSON, else text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// How each of its steps ended, as far as it said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepEnd>,
     /// When it was routed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routed_at: Option<Timestamp>,
@@ -70,6 +73,7 @@ pub fn finished(record: &Record, build: &BuildKey, n: u32) -> Result<Option<Outg
         errors: errors(decided),
         retry: decided.retry,
         result: decided.result.as_ref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))),
+        steps: decided.steps.clone(),
         routed_at: attempt.routed_at,
         bound_at: attempt.bound.as_ref().map(|bound| bound.at),
         started_at: attempt.started_at,

@@ -1,6 +1,18 @@
 //! What is to be created for one attempt.
 
+use std::fmt;
+
 use switchyard_events::{BuildKey, BuildSpec, Limits};
+
+/// A secret text: it is written where it belongs and nowhere else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
 
 /// One attempt of a build, as it was routed.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +41,8 @@ pub struct Launch {
     pub limits: Limits,
     /// Whether it was tried before, so that it may exist already.
     pub again: bool,
+    /// The token of a build of Screwdriver's, made for this attempt.
+    pub token: Option<Token>,
     /// The W3C trace context that the build goes on with.
     pub traceparent: String,
 }

@@ -16,7 +16,7 @@ mod script;
 pub use condition::Condition;
 pub use executor::{CreateError, Executor, Unreachable};
 pub use kubernetes::{ConnectError, Kubernetes};
-pub use launch::Launch;
+pub use launch::{Launch, Token};
 pub use observed::{Observed, Phase, Seen};
 pub use place::Place;
 pub use process::{Lifeline, OpenError, Process, confined, is_unisolated, supervise};

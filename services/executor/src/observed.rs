@@ -1,7 +1,7 @@
 //! What an executor says about one attempt, in words that no executor owns.
 
 use jiff::Timestamp;
-use switchyard_events::{BuildKey, Reason};
+use switchyard_events::{BuildKey, Reason, StepEnd};
 
 /// One attempt as an executor shows it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Observed {
     pub message: Option<String>,
     /// What the build left as its result (the termination message).
     pub result: Option<String>,
+    /// How each of its steps ended, as far as it said so.
+    pub steps: Vec<StepEnd>,
     /// Whether somebody has told it to end.
     pub deleting: bool,
     /// **Proof** that nothing of it runs or ever will: it has ended, or it was deleted before it could start anywhere.

@@ -10,11 +10,11 @@ use switchyard_bus::{
 use switchyard_events::{
     Bound, BuildLaunched, BuildRouted, Decision, EmitError, Heartbeat, Reason, Record, Standing, custom_data,
 };
-use switchyard_executor::{Condition, CreateError, Executor, Launch, Unreachable};
+use switchyard_executor::{Condition, CreateError, Executor, Launch, Token, Unreachable};
 use switchyard_fleet::Fleet;
 use tracing::{debug, info, warn};
 
-use crate::{Next, next};
+use crate::{Next, ScrewdriverKey, next};
 
 /// A launcher of one executor's builds.
 pub struct Launcher<B, X> {
@@ -22,6 +22,7 @@ pub struct Launcher<B, X> {
     executor: X,
     fleet: Arc<Fleet>,
     now: fn() -> Timestamp,
+    key: Option<ScrewdriverKey>,
     next: fn(Option<&Record>, &BuildRouted) -> Next,
 }
 
@@ -149,7 +150,13 @@ impl<X: Executor> Launcher<Bus, X> {
 impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     /// A launcher that creates pods on `executor`.
     pub fn new(bus: B, executor: X, fleet: Arc<Fleet>) -> Self {
-        Self { bus, executor, fleet, now: Timestamp::now, next }
+        Self { bus, executor, fleet, now: Timestamp::now, key: None, next }
+    }
+
+    /// The same launcher, which can launch builds of Screwdriver's too.
+    #[must_use]
+    pub fn with_key(self, key: Option<ScrewdriverKey>) -> Self {
+        Self { key, ..self }
     }
 
     /// The same launcher, but the time is what `now` says.
@@ -235,6 +242,18 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         Ok(amend(&self.bus, &routed.build, change).await?)
     }
 
+    /// The token of a build of Screwdriver's, where there is a key to make it with.
+    fn token(&self, routed: &BuildRouted) -> Option<Token> {
+        let (build, key) = (routed.spec.screwdriver_build.as_ref()?, self.key.as_ref()?);
+        match key.token(build, &routed.limits, (self.now)()) {
+            Ok(token) => Some(token),
+            Err(error) => {
+                warn!(build = %routed.build, %error, "no token");
+                None
+            }
+        }
+    }
+
     fn attempt(&self, routed: &BuildRouted, again: bool) -> Launch {
         let allowed = |(key, _): &(&str, &str)| self.fleet.allows_annotation(&routed.tenant, key);
         Launch {
@@ -253,6 +272,7 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
                 .filter(allowed)
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
+            token: self.token(routed),
             spec: routed.spec.clone(),
             limits: routed.limits,
             traceparent: current_traceparent().unwrap_or_else(|| routed.request.trace.clone()),

@@ -5,6 +5,8 @@
 
 mod launch;
 mod next;
+mod screwdriver;
 
 pub use launch::{LaunchError, Launcher};
 pub use next::{Next, next};
+pub use screwdriver::{InvalidKey, ScrewdriverKey};

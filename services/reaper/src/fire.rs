@@ -118,6 +118,7 @@ pub(crate) fn decision(pod: &Observed) -> Decision {
         container: pod.container.clone(),
         node: pod.node.clone(),
         result: pod.result.clone(),
+        steps: pod.steps.clone(),
         ..Decision::new(pod.end().unwrap_or_else(lost), pod.dead)
     }
 }

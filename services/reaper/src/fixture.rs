@@ -68,6 +68,7 @@ pub(crate) fn pod(phase: Phase) -> Observed {
         container: None,
         message: None,
         result: None,
+        steps: Vec::new(),
         deleting: false,
         dead: phase.is_ended(),
         forced: false,

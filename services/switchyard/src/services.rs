@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use switchyard_bus::Bus;
 use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
-use switchyard_launcher::Launcher;
+use switchyard_launcher::{Launcher, ScrewdriverKey};
 use switchyard_reaper::Reaper;
 use switchyard_router::Router;
 use switchyard_runtime::{Context, Settings, run};
@@ -33,6 +33,9 @@ pub(crate) struct LauncherArgs {
     /// How many builds it launches at once.
     #[arg(long, env = "SWITCHYARD_AT_ONCE", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     at_once: u16,
+    /// Screwdriver's private key in PEM, with which the tokens of its builds are made; without it none of them is launched.
+    #[arg(long, env = "SWITCHYARD_SCREWDRIVER_KEY", value_name = "FILE")]
+    screwdriver_key: Option<PathBuf>,
 }
 
 /// Settings of a reaper, and where its executor is.
@@ -62,8 +65,12 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
 
 pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
     let at_once = usize::from(args.at_once);
+    let key = match args.screwdriver_key.as_deref().map(ScrewdriverKey::read).transpose() {
+        Ok(key) => key,
+        Err(error) => return failed(&anyhow::Error::new(error).context("--screwdriver-key")),
+    };
     on_executor("launcher", settings, &args.config, &args.executor, &args.builds, async move |service, fleet, place| {
-        Launcher::new(Bus::new(service.nats.clone()), place, Arc::new(fleet)).run(service, at_once).await
+        Launcher::new(Bus::new(service.nats.clone()), place, Arc::new(fleet)).with_key(key).run(service, at_once).await
     })
 }
 

@@ -94,6 +94,7 @@ impl Pod {
             container: None,
             message: None,
             result: None,
+            steps: Vec::new(),
             deleting: self.deleting,
             dead: self.dead(),
             forced: self.forced && !self.dead(),

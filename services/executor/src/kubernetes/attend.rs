@@ -52,7 +52,7 @@ impl Kubernetes {
 
     /// The runtime class must be there: nothing ever takes its place.
     async fn see_class(&self, overhead: &Mutex<Option<Overhead>>) {
-        let Some(name) = self.options.runtime_class.as_deref() else { return };
+        let Some(name) = self.place.kubernetes.runtime_class.as_deref() else { return };
         let api: Api<RuntimeClass> = Api::all(self.client.clone());
         let config = Config::default().fields(&format!("metadata.name={name}")).timeout(REQUEST);
         let mut found = None;
@@ -67,7 +67,7 @@ impl Kubernetes {
                 Ok(Event::InitDone) => listing = false,
                 Ok(Event::Delete(_)) => found = None,
                 Err(error) => {
-                    debug!(executor = self.name, error = with_causes(&error), "the runtime class cannot be watched");
+                    debug!(executor = self.place.name, error = with_causes(&error), "the runtime class cannot be watched");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -80,8 +80,8 @@ impl Kubernetes {
 
     fn say_class(&self, name: &str, found: bool) {
         match (found, self.pressure.lacks_class()) {
-            (false, false) => warn!(executor = self.name, class = name, "the runtime class is missing: no build can run"),
-            (true, true) => info!(executor = self.name, class = name, "the runtime class is there"),
+            (false, false) => warn!(executor = self.place.name, class = name, "the runtime class is missing: no build can run"),
+            (true, true) => info!(executor = self.place.name, class = name, "the runtime class is there"),
             _ => {}
         }
         self.pressure.missing_class((!found).then_some(name));
@@ -90,15 +90,19 @@ impl Kubernetes {
     async fn see_quota(&self, overhead: &Mutex<Option<Overhead>>) {
         let mut allowed = true;
         loop {
-            let quotas = Request::new(ResourceQuota::url_path(&(), Some(&self.options.namespace)));
+            let quotas = Request::new(ResourceQuota::url_path(&(), Some(self.namespace())));
             match self.ask::<ObjectList<ResourceQuota>>(quotas.list(&ListParams::default())).await {
                 Ok(quotas) => {
-                    let need = Need::of_usual(&self.options, overhead.lock().await.as_ref());
+                    let need = Need::of_usual(&self.place.kubernetes, overhead.lock().await.as_ref());
                     self.pressure.room(room(&quotas.items, &need));
                     allowed = true;
                 }
                 Err(refusal) if refusal.kind == Kind::Denied && allowed => {
-                    warn!(executor = self.name, error = refusal.said, "the quota cannot be read; a full one is met at create");
+                    warn!(
+                        executor = self.place.name,
+                        error = refusal.said,
+                        "the quota cannot be read; a full one is met at create"
+                    );
                     allowed = false;
                 }
                 Err(_) => {}
@@ -109,7 +113,7 @@ impl Kubernetes {
 
     /// Whether the runtime class is really missing, where the watch says so: it may have been made this moment.
     pub(crate) async fn class_is_missing(&self) -> Option<String> {
-        let name = self.options.runtime_class.as_deref().filter(|_| self.pressure.lacks_class())?;
+        let name = self.place.kubernetes.runtime_class.as_deref().filter(|_| self.pressure.lacks_class())?;
         let class = Request::new(RuntimeClass::url_path(&(), None)).get(name, &GetParams::default());
         match self.ask_for::<RuntimeClass>(class).await {
             Ok(None) => Some(format!("there is no runtime class {name:?} in the cluster")),

@@ -58,9 +58,8 @@ impl Kubernetes {
         let config = config(executor).await?;
         let client = Client::try_from(config)
             .map_err(|error| ConnectError::Client { executor: executor.name.clone(), why: with_causes(&error) })?;
-        let (name, options) = (executor.name.clone(), executor.kubernetes.clone());
         let pressure = Arc::new(Pressure::new(policy(executor), executor.slots.map(|slots| slots.get().into())));
-        Ok(Self { name, options, client, installation: None, permits: Semaphore::new(AT_ONCE), pressure })
+        Ok(Self { place: executor.clone(), client, installation: None, permits: Semaphore::new(AT_ONCE), pressure })
     }
 
     /// The same, and what it creates says that it is this installation's.

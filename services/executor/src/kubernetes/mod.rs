@@ -13,22 +13,23 @@ mod pod;
 mod pressure;
 mod quota;
 mod refusal;
+mod token;
 mod watch;
 
 use std::{fmt, sync::Arc};
 
 use futures::stream::BoxStream;
 use http::header::CONTENT_TYPE;
-use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions},
     core::Request,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use switchyard_events::BuildKey;
-use switchyard_fleet::KubernetesOptions;
+use switchyard_fleet::Executor as Place;
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use connect::ConnectError;
@@ -44,8 +45,7 @@ const AT_ONCE: usize = 32;
 
 /// One executor of the fleet whose builds are pods.
 pub struct Kubernetes {
-    name: String,
-    options: KubernetesOptions,
+    place: Place,
     client: Client,
     installation: Option<String>,
     permits: Semaphore,
@@ -54,13 +54,17 @@ pub struct Kubernetes {
 
 impl fmt::Debug for Kubernetes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kubernetes").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Kubernetes").field("name", &self.place.name).finish_non_exhaustive()
     }
 }
 
 impl Kubernetes {
+    fn namespace(&self) -> &str {
+        &self.place.kubernetes.namespace
+    }
+
     fn pods(&self) -> Request {
-        Request::new(Pod::url_path(&(), Some(&self.options.namespace)))
+        Request::new(Pod::url_path(&(), Some(self.namespace())))
     }
 
     async fn get(&self, name: &str) -> Result<Option<Pod>, Refusal> {
@@ -70,7 +74,7 @@ impl Kubernetes {
     /// The pod of that name, if it is one of ours.
     async fn ours(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Refusal> {
         let pod = self.get(&marks::pod_name(build, attempt)).await?;
-        let Some(pod) = pod.filter(|pod| marks::is_of(pod, &self.name)) else { return Ok(None) };
+        let Some(pod) = pod.filter(|pod| marks::is_of(pod, &self.place.name)) else { return Ok(None) };
         let observed = observe(&pod, &[]);
         match &observed {
             Some(seen) if seen.phase == Phase::Pending && seen.reason.is_none() => {
@@ -82,7 +86,7 @@ impl Kubernetes {
 
     /// What the cluster's events say of that uid. They only explain: where they cannot be read, nothing is explained.
     async fn said_of(&self, uid: &str) -> Vec<Event> {
-        let events = Request::new(Event::url_path(&(), Some(&self.options.namespace)));
+        let events = Request::new(Event::url_path(&(), Some(self.namespace())));
         let params = ListParams::default().fields(&format!("involvedObject.uid={uid}")).limit(100);
         self.ask::<ObjectList<Event>>(events.list(&params)).await.map(|list| list.items).unwrap_or_default()
     }
@@ -94,14 +98,29 @@ impl Kubernetes {
         match observe(&pod, &[]).filter(|_| marks::is_for(&pod, launch)) {
             None => Err(CreateError::Rejected(format!("a pod {name} that is not of this build is in the way"))),
             Some(ours) if ours.deleting => Err(CreateError::Later(format!("pod {name} is going"))),
-            Some(ours) => Ok(Some(ours.uid)),
+            Some(ours) => {
+                self.hand_over(launch, &ours.uid).await?;
+                Ok(Some(ours.uid))
+            }
+        }
+    }
+
+    /// Puts the attempt's token, if it has one, into a Secret that goes with the pod of that uid. The pod is gated: it cannot miss it.
+    async fn hand_over(&self, launch: &Launch, uid: &str) -> Result<(), CreateError> {
+        let Some(secret) = token::secret(launch, uid) else { return Ok(()) };
+        let body = serde_json::to_vec(&secret).map_err(|error| CreateError::Rejected(error.to_string()))?;
+        let secrets = Request::new(Secret::url_path(&(), Some(self.namespace())));
+        match self.ask::<IgnoredAny>(secrets.create(&PostParams::default(), body)).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.kind == Kind::AlreadyExists => Ok(()),
+            Err(refusal) => Err(refusal.of_create()),
         }
     }
 
     /// The question to create `pod`. Strictly: a field that this cluster does not know would be dropped in silence.
     fn creation(&self, pod: &Pod) -> Question {
         let body = serde_json::to_vec(pod).map_err(kube::core::request::Error::SerializeBody)?;
-        let path = format!("{}?fieldValidation=Strict", Pod::url_path(&(), Some(&self.options.namespace)));
+        let path = format!("{}?fieldValidation=Strict", Pod::url_path(&(), Some(self.namespace())));
         let request = http::Request::post(path).header(CONTENT_TYPE, "application/json");
         request.body(body).map_err(kube::core::request::Error::BuildRequest)
     }
@@ -144,11 +163,11 @@ impl Kubernetes {
 
 impl Executor for Kubernetes {
     fn name(&self) -> &str {
-        &self.name
+        &self.place.name
     }
 
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
-        let mut pod = pod::pod(&self.options, launch).map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
+        let mut pod = pod::pod(&self.place, launch).map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
         // An answer may have been lost: what was created then is the one to bind.
         if launch.again
             && let Some(uid) = self.existing(launch).await?
@@ -165,6 +184,7 @@ impl Executor for Kubernetes {
             Ok(created) => {
                 let uid = created.uid().ok_or_else(|| CreateError::Later("the API server gave the pod no uid".to_owned()))?;
                 self.pressure.created(&uid);
+                self.hand_over(launch, &uid).await?;
                 Ok(uid)
             }
             Err(refusal) if refusal.kind == Kind::AlreadyExists => {
@@ -189,7 +209,7 @@ impl Executor for Kubernetes {
     }
 
     async fn list(&self) -> Result<Vec<Observed>, Unreachable> {
-        let params = ListParams::default().labels(&format!("{}={}", marks::EXECUTOR, self.name));
+        let params = ListParams::default().labels(&format!("{}={}", marks::EXECUTOR, self.place.name));
         let found: ObjectList<Pod> = self.ask(self.pods().list(&params)).await?;
         Ok(found.items.iter().filter_map(|pod| observe(pod, &[])).collect())
     }
@@ -216,7 +236,7 @@ impl Executor for Kubernetes {
     }
 
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {
-        let pods = Api::namespaced(self.client.clone(), &self.options.namespace);
-        watch::watch(pods, &self.name, self.pressure.clone())
+        let pods = Api::namespaced(self.client.clone(), self.namespace());
+        watch::watch(pods, &self.place.name, self.pressure.clone())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     marks,
     pod::CONTAINER,
 };
-use crate::{Observed, Phase, script::failed_step};
+use crate::{Observed, Phase, script};
 
 /// What is known of the attempt that `pod` is for, from its status and what `events` say of it; `None` where it is none of ours.
 pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
@@ -25,6 +25,9 @@ pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
     // A pod that is going is given to no node any more: the API server refuses the binding.
     let dead = phase.is_ended() || (deleting && node(pod).is_none());
     let told = dead && ended_by_deletion(pod, times.finished, exit(&state));
+    // Without a start it is the runtime that speaks.
+    let said = state.terminated.as_ref().filter(|_| times.started.is_some()).and_then(|end| end.message.as_deref());
+    let said = script::told(said.unwrap_or_default());
     let Cause { reason, container, message } = match phase {
         Phase::Succeeded => Cause::default(),
         Phase::Failed => cause::of_failure(status, told),
@@ -38,7 +41,8 @@ pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
         started_at: times.started,
         finished_at: times.finished.or_else(|| dead.then(|| deleted_at(pod)).flatten()),
         exit: exit(&state).filter(|code| *code != 0 || phase == Phase::Succeeded).or_else(|| cause::code(status)),
-        result: state.terminated.and_then(|end| own_result(end.message?)).filter(|_| times.started.is_some()),
+        result: Some(said.own.to_owned()).filter(|own| !own.is_empty()),
+        steps: said.steps,
         forced: deleting && !dead && pod.metadata.deletion_grace_period_seconds == Some(0),
         held: pod.finalizers().iter().any(|name| name == marks::FINALIZER),
         installation: pod.labels().get(marks::INSTALLATION).cloned(),
@@ -54,15 +58,6 @@ pub(crate) fn observe(pod: &Pod, events: &[Event]) -> Option<Observed> {
         deleting,
         dead,
     })
-}
-
-/// What the build left as its result, without the line that says which step failed.
-fn own_result(message: String) -> Option<String> {
-    let own = match failed_step(&message) {
-        (own, Some(_)) => own.to_owned(),
-        (_, None) => message,
-    };
-    (!own.is_empty()).then_some(own)
 }
 
 /// The container that runs the build; others (sidecars that an admission plugin adds) do not count.
@@ -164,6 +159,7 @@ fn end_of_second(time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use switchyard_events::StepEnd;
 
     use super::*;
     use crate::kubernetes::pod::tests::example;
@@ -341,9 +337,14 @@ mod tests {
     #[test]
     fn a_step_that_failed_is_named_and_leaves_the_result_as_it_was() {
         let mut end = ended(3, "Error");
-        end["terminated"]["message"] = json!("{\"auc\": 1}\nswitchyard: step \"unit tests\" failed with exit code 3\n");
+        end["terminated"]["message"] = json!(concat!(
+            "{\"auc\": 1}\n",
+            "switchyard: steps [{\"name\":\"unit tests\",\"code\":3,\"ms\":1500}]\n\n",
+            "switchyard: step \"unit tests\" failed with exit code 3\n"
+        ));
         let observed = seen(status("Failed", end.clone()));
         assert_eq!(observed.end(), Some(Reason::StepFailed("unit tests".to_owned(), 3)));
+        assert_eq!(observed.steps, [StepEnd { name: "unit tests".to_owned(), code: 3, ms: 1500 }]);
         assert_eq!((observed.result.as_deref(), observed.container.as_deref()), (Some("{\"auc\": 1}"), Some("build")));
         end["terminated"]["exitCode"] = json!(4);
         assert_eq!(seen(status("Failed", end)).end(), Some(Reason::ExitCode(4)), "a build that says another code than it has");

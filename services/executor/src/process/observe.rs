@@ -104,6 +104,7 @@ impl Found {
             finished_at,
             exit: status.and_then(|status| status.exit),
             result: status.and_then(|status| status.result.clone()),
+            steps: status.map(|status| status.steps.clone()).unwrap_or_default(),
             deleting: self.deleted_at.is_some(),
             forced: false,
             held: !self.released,

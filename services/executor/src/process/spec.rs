@@ -155,11 +155,12 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn launch() -> Launch {
-        let step = |name: &str, run: &str| Step { name: name.to_owned(), run: run.to_owned() };
+        let step = |name: &str, run: &str| Step { name: name.to_owned(), run: run.to_owned(), always: false };
         Launch {
             build: BuildKey::of("/ci", "7", "1"),
             attempt: 1,
             again: false,
+            token: None,
             executor: "local".to_owned(),
             tenant: "default".to_owned(),
             pipeline: None,

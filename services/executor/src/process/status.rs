@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use switchyard_events::Reason;
+use switchyard_events::{Reason, StepEnd};
 
 /// How far an attempt is. It exists from the moment in which a supervisor takes the attempt up, before anything of it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub(crate) struct Status {
     pub(crate) message: Option<String>,
     #[serde(default)]
     pub(crate) result: Option<String>,
+    #[serde(default)]
+    pub(crate) steps: Vec<StepEnd>,
 }
 
 /// How far it is. `Ended` is written when nothing of the build is left.
@@ -50,6 +52,7 @@ impl Status {
             reason: None,
             message: None,
             result: None,
+            steps: Vec::new(),
         }
     }
 }

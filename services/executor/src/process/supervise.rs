@@ -26,7 +26,7 @@ use super::{
     spec::{MARK, Spec},
     status::{Stage, Status},
 };
-use crate::script::failed_step;
+use crate::script::{Told, told};
 
 /// How long the lock is waited for: somebody who looks at the attempt holds it for a moment.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
@@ -217,7 +217,7 @@ impl Supervisor {
     /// Writes the end down, now that nothing is left of it. A disk that is full is waited for, for a while.
     async fn end(&mut self, ending: Option<(Reason, String)>) -> io::Result<()> {
         let said = said(&self.files);
-        let (result, step) = failed_step(&said);
+        let Told { own: result, steps, failed: step } = told(&said);
         let step = step.filter(|(_, code)| self.course.exit == Some(*code));
         let (reason, message) = ending.unzip();
         self.status = Status {
@@ -225,6 +225,7 @@ impl Supervisor {
             finished_at: Some(Timestamp::now()),
             exit: self.course.exit,
             result: Some(cut(result)).filter(|result| !result.is_empty()),
+            steps,
             reason: reason.or_else(|| step.map(|(step, code)| Reason::StepFailed(step.to_owned(), code))),
             message,
             ..self.status.clone()

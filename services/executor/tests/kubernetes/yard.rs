@@ -108,6 +108,7 @@ pub(crate) fn launch(n: u32) -> Launch {
         build: BuildKey::of("/ci", "build", &n.to_string()),
         attempt: 1,
         again: false,
+        token: None,
         executor: "k8s".to_owned(),
         tenant: "default".to_owned(),
         pipeline: None,
@@ -116,7 +117,7 @@ pub(crate) fn launch(n: u32) -> Launch {
         subject: "build".to_owned(),
         spec: BuildSpec {
             image: "node:20".to_owned(),
-            steps: vec![Step { name: "test".to_owned(), run: "npm test".to_owned() }],
+            steps: vec![Step { name: "test".to_owned(), run: "npm test".to_owned(), always: false }],
             ..BuildSpec::default()
         },
         annotations: steered(&[("run-for", "200ms")]),

@@ -145,11 +145,13 @@ pub(crate) fn launch() -> Launch {
 }
 
 pub(crate) fn steps(steps: &[(&str, &str)]) -> Launch {
-    let steps = steps.iter().map(|(name, run)| Step { name: (*name).to_owned(), run: (*run).to_owned() }).collect();
+    let steps =
+        steps.iter().map(|(name, run)| Step { name: (*name).to_owned(), run: (*run).to_owned(), always: false }).collect();
     Launch {
         build: BuildKey::of("/ci", "7", "1"),
         attempt: 1,
         again: false,
+        token: None,
         executor: "local".to_owned(),
         tenant: "default".to_owned(),
         pipeline: None,
