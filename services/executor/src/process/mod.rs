@@ -11,6 +11,7 @@ mod lifeline;
 mod observe;
 mod processes;
 mod root;
+mod slots;
 mod spec;
 mod status;
 mod supervise;
@@ -33,10 +34,11 @@ pub use confined::confined;
 pub use lifeline::Lifeline;
 pub use supervise::supervise;
 
-use crate::{CreateError, Executor, Launch, Observed, Seen, Unreachable};
+use crate::{Condition, CreateError, Executor, Launch, Observed, Seen, Unreachable};
 use files::{Files, Marker};
 use observe::Found;
 use root::Root;
+use slots::Slots;
 use spec::Spec;
 
 /// Whether what has that uid runs without any isolation.
@@ -51,7 +53,7 @@ pub struct Process {
     name: String,
     options: ProcessOptions,
     resources: Resources,
-    slots: usize,
+    slots: Slots,
     root: Root,
     program: PathBuf,
 }
@@ -93,7 +95,7 @@ impl Process {
         let root = folder_of().map_err(failed)?;
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
-            slots: executor.process.slots.map_or(processors, |slots| slots.get().into()),
+            slots: Slots::new(executor.process.slots.map_or(processors, |slots| slots.get().into())),
             options: executor.process.clone(),
             resources: executor.kubernetes.resources.clone(),
             name,
@@ -148,9 +150,14 @@ impl Executor for Process {
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
         let spec = Spec::of(launch, &self.options, &self.resources, Timestamp::now());
         let spec = spec.map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
-        let (launch, slots) = (launch.clone(), self.slots);
+        let (launch, slots, new) = (launch.clone(), self.slots.most(), spec.uid.clone());
         let created = self.on_disk(move |root| Ok(root.create(&launch, &spec, slots))).await;
-        created.map_err(|Unreachable(why)| CreateError::Later(why))?
+        let uid = created.map_err(|Unreachable(why)| CreateError::Later(why))??;
+        // What was there already is counted already, or is dead.
+        if uid == new {
+            self.slots.take(&uid);
+        }
+        Ok(uid)
     }
 
     async fn look(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Unreachable> {
@@ -181,6 +188,14 @@ impl Executor for Process {
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         self.mark(build, attempt, uid, Marker::Released).await
+    }
+
+    fn condition(&self) -> Condition {
+        self.slots.condition()
+    }
+
+    async fn attend(&self) {
+        self.slots.follow(self.watch()).await;
     }
 
     fn watch(&self) -> BoxStream<'static, Result<Seen, Unreachable>> {

@@ -5,6 +5,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use switchyard_events::BuildKey;
@@ -20,6 +21,9 @@ use crate::{CreateError, Launch};
 /// Folders that are not complete yet, and those that are being removed. Nobody takes them for attempts.
 const UNFINISHED: &str = ".new-";
 const REMOVED: &str = ".gone-";
+
+/// How soon a build that found no slot is tried again. Seldom: launchers ask for no more builds than they know slots for.
+const FULL: Duration = Duration::from_secs(2);
 
 /// The folder of one executor.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl Root {
         }
         let taken = self.living().map_err(later)?;
         if taken >= slots {
-            return Err(CreateError::Later(format!("all {slots} slots are taken")));
+            return Err(CreateError::Busy { why: format!("all {slots} slots are taken"), after: FULL });
         }
         self.place(spec, &files).map_err(later)?;
         self.ring();
