@@ -20,9 +20,9 @@ use crate::{
 /// Settings of a reaper.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The fleet file.
+    /// The fleet file, for as long as none is applied.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
     /// The executor whose pods it watches.
     #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
     pub executor: String,

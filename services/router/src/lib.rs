@@ -8,6 +8,7 @@
 //! Where none is eligible the build is refused, and finishes too. The router writes nothing but its event.
 
 mod candidate;
+mod current;
 mod draw;
 mod request;
 mod route;
@@ -15,6 +16,7 @@ mod router;
 mod rules;
 
 pub use candidate::Candidate;
+pub use current::Current;
 pub use request::{Asked, Unbuildable, asked};
 pub use route::{Refusal, Route, Rule, Standing, route, standings, why};
 pub use router::{Args, RouteError, Router};

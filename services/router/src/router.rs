@@ -1,6 +1,6 @@
 //! The shell: reads requests, routes each, publishes where it goes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -9,20 +9,20 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Refusal, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Candidate, Current, Refusal, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The fleet file.
+    /// The fleet file, for as long as none is applied.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
 }
 
 /// A router over a fleet.
 pub struct Router {
     bus: Bus,
-    rules: Arc<Rules>,
+    rules: Current,
 }
 
 /// A request could not be routed now, or ever.
@@ -56,7 +56,13 @@ impl Router {
     /// A router over a fleet.
     #[must_use]
     pub fn new(bus: Bus, fleet: Fleet) -> Self {
-        Self { bus, rules: Arc::new(Rules::new(fleet)) }
+        Self::following(bus, Current::new(Rules::new(fleet)))
+    }
+
+    /// A router by rules that somebody else replaces.
+    #[must_use]
+    pub const fn following(bus: Bus, rules: Current) -> Self {
+        Self { bus, rules }
     }
 
     /// Routes until the service is to stop.
@@ -83,7 +89,7 @@ impl Router {
     /// It decides before its future is made, so that nothing but the answer is kept while the answer is being stored.
     fn request<'a>(&'a self, delivery: &Delivery) -> impl Future<Output = Result<(), RouteError>> + use<'a> {
         let answered = asked(delivery).map_err(RouteError::from).and_then(|asked| {
-            let answer = asked.map(|asked| answer(asked, 1, &self.rules, Timestamp::now()));
+            let answer = asked.map(|asked| answer(asked, 1, &self.rules.rules(), Timestamp::now()));
             Ok(answer.transpose()?)
         });
         async move {
@@ -107,7 +113,7 @@ impl Router {
     }
 
     async fn answer(&self, asked: Asked, attempt: u32) -> Result<(), RouteError> {
-        let outgoing = answer(asked, attempt, &self.rules, Timestamp::now())?;
+        let outgoing = answer(asked, attempt, &self.rules.rules(), Timestamp::now())?;
         self.bus.publish(outgoing).await?;
         Ok(())
     }

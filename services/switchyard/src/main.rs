@@ -2,6 +2,7 @@
 
 mod provision;
 mod services;
+mod source;
 mod tools;
 mod up;
 
@@ -44,6 +45,8 @@ enum Command {
         /// The process id of its supervisor.
         supervisor: i32,
     },
+    /// Checks, applies and shows the fleet that the services work by.
+    Config(tools::config::Args),
     /// Publishes events and build files, and says each one's id, build and trace.
     Publish(tools::Told<tools::publish::Args>),
     /// Asks for builds to be stopped.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Supervise { folder } => switchyard_executor::supervise(&folder),
         Command::Confined { folder, supervisor } => switchyard_executor::confined(&folder, supervisor),
+        Command::Config(args) => tools::config::config(&args),
         Command::Publish(told) => tools::publish::publish(&told),
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Builds(told) => tools::builds::builds(&told),

@@ -10,21 +10,24 @@ use std::{
 };
 
 use anyhow::Context as _;
+use futures::{Stream, StreamExt as _};
 use switchyard_bus::Bus;
 use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::{Launcher, ScrewdriverKey};
 use switchyard_reaper::Reaper;
-use switchyard_router::Router;
-use switchyard_runtime::{Context, Settings, run};
-use tracing::info;
+use switchyard_router::{Current, Router, Rules};
+use switchyard_runtime::{Context, Settings, Shutdown, run};
+use tracing::{info, warn};
+
+use crate::source::{self, Sourced};
 
 /// Settings of a launcher.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LauncherArgs {
-    /// The fleet file.
+    /// The fleet file, for as long as none is applied.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// The executor on which it creates pods.
     #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
     executor: String,
@@ -56,52 +59,130 @@ pub(crate) struct Builds {
 }
 
 pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> ExitCode {
-    let fleet = match fleet(&args.config) {
-        Ok(fleet) => fleet,
+    let file = match source::of_file(args.config.as_deref()) {
+        Ok(file) => file,
         Err(error) => return failed(&error),
     };
-    run("router", settings, |service| async move { Router::new(Bus::new(service.nats.clone()), fleet).run(service).await })
+    run("router", settings, |service| async move {
+        let bus = Bus::new(service.nats.clone());
+        let Some(first) = source::begin(&bus, file, &service.shutdown).await else { return Ok(()) };
+        let mut later = std::pin::pin!(first.successors(&bus));
+        let current = Current::new(Rules::new(first.fleet));
+        let follow = async {
+            while let Some(sourced) = later.next().await {
+                info!(number = sourced.number, revision = sourced.fleet.revision(), "routing by another fleet");
+                current.replace(Rules::new(sourced.fleet));
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = Router::following(bus.clone(), current.clone()).run(service) => ended,
+            () = follow => Ok(()),
+        }
+    })
 }
 
 pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
     let at_once = usize::from(args.at_once);
-    let key = match args.screwdriver_key.as_deref().map(ScrewdriverKey::read).transpose() {
-        Ok(key) => key,
-        Err(error) => return failed(&anyhow::Error::new(error).context("--screwdriver-key")),
+    let key = args.screwdriver_key.clone();
+    // A key that cannot be read is told at once; it is read again whenever the work begins again.
+    if let Err(error) = screwdriver_key(key.as_deref()) {
+        return failed(&error);
+    }
+    let work = move |service: Context, bus, fleet, place| {
+        let key = screwdriver_key(key.as_deref());
+        async move { Launcher::new(bus, place, fleet).with_key(key?).run(service, at_once).await }
     };
-    on_executor("launcher", settings, &args.config, &args.executor, &args.builds, async move |service, fleet, place| {
-        Launcher::new(Bus::new(service.nats.clone()), place, Arc::new(fleet)).with_key(key).run(service, at_once).await
-    })
+    on_executor("launcher", settings, args.config.as_deref(), &args.executor, &args.builds, work)
 }
 
 pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
     let ReaperArgs { reaper: args, builds } = args;
     let (every, sweeping, name) = (Duration::from_secs(args.sweep_seconds), args.sweeping.clone(), args.executor.clone());
-    on_executor("reaper", settings, &args.config, &args.executor, builds, async move |service, _, place| {
+    let work = move |service: Context, bus: Bus, _, place| {
+        let (sweeping, name) = (sweeping.clone(), name.clone());
+        async move {
+            let installation = bus.installation().await?;
+            let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation)));
+            reaper.measured_by(service.metrics.clone()).run(service, every).await
+        }
+    };
+    on_executor("reaper", settings, args.config.as_deref(), &args.executor, builds, work)
+}
+
+fn screwdriver_key(file: Option<&Path>) -> anyhow::Result<Option<ScrewdriverKey>> {
+    file.map(ScrewdriverKey::read).transpose().context("--screwdriver-key")
+}
+
+/// Runs a service that works on one executor, again whenever another fleet says something else of it.
+fn on_executor<F, W>(
+    name: &'static str,
+    settings: &Settings,
+    config: Option<&Path>,
+    executor: &str,
+    builds: &Builds,
+    work: W,
+) -> ExitCode
+where
+    W: Fn(Context, Bus, Arc<Fleet>, Place) -> F + Send + Sync + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send,
+{
+    let file = match source::of_file(config) {
+        Ok(file) => file,
+        Err(error) => return failed(&error),
+    };
+    let (executor, builds) = (executor.to_owned(), builds.folder.clone());
+    run(name, settings, |service| async move {
         let bus = Bus::new(service.nats.clone());
-        let installation = bus.installation().await?;
-        let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation)));
-        reaper.measured_by(service.metrics.clone()).run(service, every).await
+        let Some(mut now) = source::begin(&bus, file, &service.shutdown).await else { return Ok(()) };
+        let mut later = std::pin::pin!(now.successors(&bus));
+        let Some(installation) = installation(&service).await else { return Ok(()) };
+        let there = There { executor, builds, installation };
+        let mut place = there.by(&now.fleet).await?;
+        loop {
+            let inner = Context { shutdown: Shutdown::default(), ..service.clone() };
+            let stop = inner.shutdown.clone();
+            let mut working = std::pin::pin!(work(inner, bus.clone(), now.shared(), place));
+            let next = tokio::select! {
+                ended = &mut working => return ended,
+                () = service.shutdown.requested() => None,
+                next = another(&mut later, &now, &there) => Some(next),
+            };
+            stop.request();
+            working.await?;
+            let Some((sourced, new)) = next else { return Ok(()) };
+            info!(number = sourced.number, revision = sourced.fleet.revision(), "working by another fleet");
+            (now, place) = (sourced, new);
+        }
     })
 }
 
-/// Runs a service that works on one executor.
-fn on_executor<F, W>(name: &'static str, settings: &Settings, config: &Path, executor: &str, builds: &Builds, work: W) -> ExitCode
-where
-    W: FnOnce(Context, Fleet, Place) -> F + Send + 'static,
-    F: Future<Output = anyhow::Result<()>> + Send,
-{
-    let found = fleet(config).and_then(|fleet| Ok((named(&fleet, executor)?.clone(), fleet)));
-    let (executor, fleet) = match found {
-        Ok(found) => found,
-        Err(error) => return failed(&error),
-    };
-    let builds = builds.folder.clone();
-    run(name, settings, |service| async move {
-        let Some(installation) = installation(&service).await else { return Ok(()) };
-        let place = place(&executor, builds.as_deref(), Some(installation)).await?;
-        work(service, fleet, place).await
-    })
+/// Which executor a service works on, and what it needs beside the fleet to find it.
+struct There {
+    executor: String,
+    builds: Option<PathBuf>,
+    installation: String,
+}
+
+impl There {
+    async fn by(&self, fleet: &Fleet) -> anyhow::Result<Place> {
+        place(named(fleet, &self.executor)?, self.builds.as_deref(), Some(self.installation.clone())).await
+    }
+}
+
+/// The next fleet that says something else, and where the executor is by it. One by which it cannot be reached is told, and
+/// the old one stays.
+async fn another(later: &mut (impl Stream<Item = Sourced> + Unpin), now: &Sourced, there: &There) -> (Sourced, Place) {
+    while let Some(sourced) = later.next().await {
+        if sourced.fleet.revision() == now.fleet.revision() {
+            continue;
+        }
+        match there.by(&sourced.fleet).await {
+            Ok(place) => return (sourced, place),
+            Err(error) => warn!(number = sourced.number, "the old fleet stays: {error:#}"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// This program itself, also when its file has been replaced since it was started.
@@ -161,5 +242,5 @@ pub(crate) fn fleet(path: &Path) -> anyhow::Result<Fleet> {
 
 pub(crate) fn named<'a>(fleet: &'a Fleet, name: &str) -> anyhow::Result<&'a Executor> {
     let known = || fleet.executors().iter().map(|executor| executor.name.as_str()).collect::<Vec<_>>().join(", ");
-    fleet.executor(name).with_context(|| format!("the fleet file has no executor {name:?}; there are {}", known()))
+    fleet.executor(name).with_context(|| format!("the fleet has no executor {name:?}; there are {}", known()))
 }

@@ -36,11 +36,14 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .consumes("YARD", ["router-requeued"])
             .gets("CI")
             .gets("YARD")
+            .lists("config")
             .reads("config")
             .publishes(["yard.>", "dead.>"])
             .done(),
         User::new("launcher")
             .consumes("YARD", each("launcher", executors))
+            .reads("config")
+            .lists("config")
             .writes("builds")
             .writes("executors")
             .publishes(["yard.>", "dead.>"])
@@ -51,6 +54,8 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .consumes("YARD", ["reaper"])
             .consumes("TIMERS", each("clocks", executors))
             .gets("TIMERS")
+            .reads("config")
+            .lists("config")
             .sees("DEAD")
             .publishes(["$JS.API.STREAM.PURGE.TIMERS", "$JS.API.STREAM.MSG.DELETE.KV_builds"])
             .writes("builds")
@@ -80,12 +85,12 @@ fn publisher(tenant: &str) -> Permissions {
     Permissions { publish: vec![format!("ci.{tenant}.>")], subscribe: vec![format!("{}.>", inbox(&user))], user }
 }
 
-/// The command line: reads everything, asks for builds and cancels, empties DEAD.
+/// The command line: reads everything, asks for builds and cancels, applies fleets, empties DEAD.
 fn operator() -> Permissions {
     let reads = ["STREAM.NAMES", "STREAM.LIST", "STREAM.INFO.>", "STREAM.MSG.GET.>", "DIRECT.GET.>", "CONSUMER.NAMES.>"]
         .into_iter()
         .chain(["CONSUMER.LIST.>", "CONSUMER.INFO.>", "STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"]);
-    let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>"]);
+    let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>", "$KV.config.>"]);
     for stream in ["CI", "YARD", "TIMERS", "INFERENCE", "DEAD", "KV_builds", "KV_executors", "KV_config"] {
         user = user.follows(stream);
     }
@@ -198,6 +203,14 @@ mod tests {
         assert!(may_publish("publisher-default", "ci.default.dev.cdevents.build.queued.0.3.0"));
         assert!(!may_publish("publisher-default", "ci.other.dev.cdevents.build.queued.0.3.0"));
         assert!(!may_publish("publisher-default", "$JS.API.STREAM.INFO.CI"));
+    }
+
+    #[test]
+    fn only_the_operator_changes_the_fleet() {
+        assert!(may_publish("cli", "$KV.config.fleet"));
+        for user in ["router", "launcher", "reaper", "publisher-default"] {
+            assert!(!may_publish(user, "$KV.config.fleet"), "{user}");
+        }
     }
 
     #[test]

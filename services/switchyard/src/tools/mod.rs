@@ -4,6 +4,7 @@
 
 pub(crate) mod builds;
 pub(crate) mod cancel;
+pub(crate) mod config;
 pub(crate) mod dead;
 mod find;
 pub(crate) mod publish;

@@ -11,6 +11,7 @@
 mod bad_input;
 mod cancel;
 mod cli;
+mod config;
 mod demo;
 mod faults;
 mod local;
