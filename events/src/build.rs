@@ -40,6 +40,9 @@ pub struct BuildSpec {
     /// What makes it a build of Screwdriver's, which runs under Screwdriver's own launcher; such a build has no steps here.
     #[serde(rename = "screwdriver", default, skip_serializing_if = "Option::is_none")]
     pub screwdriver_build: Option<ScrewdriverBuild>,
+    /// Limits of its own; none is longer than its executor's.
+    #[serde(default, skip_serializing_if = "BuildClocks::is_empty")]
+    pub clocks: BuildClocks,
     /// The pipeline that the build belongs to, for people and for fairness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
@@ -111,6 +114,24 @@ pub struct SecretRef {
     /// The file or, without a key, the folder that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// How long a build waits at most, where it will not wait as long as its executor lets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildClocks {
+    /// Routed to bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<TimeLimit>,
+    /// Bound to running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<TimeLimit>,
+}
+
+impl BuildClocks {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A build that cannot be run as it is described.
@@ -216,6 +237,11 @@ impl BuildSpec {
         }
         for key in self.annotations.keys() {
             check_annotation(key)?;
+        }
+        for (field, limit) in [("clocks.queued", self.clocks.queued), ("clocks.pending", self.clocks.pending)] {
+            if limit == Some(TimeLimit::ZERO) {
+                return Err(broken(field, "must be more than 0"));
+            }
         }
         if self.asked_timeout()? == Some(TimeLimit::ZERO) {
             return Err(broken("timeout", "must be more than 0"));

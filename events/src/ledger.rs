@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Limits, StepEnd, reason::Reason};
+use crate::{Limits, StepEnd, TimeLimit, reason::Reason};
 
 /// How often a build is launched at most: once, and again after infrastructure failures.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -100,6 +100,9 @@ pub struct Attempt {
     /// Its limits; none before it is routed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// What `running` was extended to, if somebody asked for it. It only ever grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<TimeLimit>,
     /// The one pod that may run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<Bound>,
@@ -259,10 +262,11 @@ impl Attempt {
         }
     }
 
-    /// Its limits; the standard ones before it is routed.
+    /// Its limits as they are now; the standard ones before it is routed.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.limits.unwrap_or(Limits::STANDARD)
+        let limits = self.limits.unwrap_or(Limits::STANDARD);
+        Limits { running: self.extended.unwrap_or_default().max(limits.running), ..limits }
     }
 
     /// Whether `uid` is the one pod that may run this attempt.
@@ -331,6 +335,18 @@ impl Record {
         self.change(n, |attempt| {
             (attempt.bound.is_some() && attempt.decided.is_none() && attempt.started_at.is_none())
                 .then(|| attempt.started_at = Some(at))
+        })
+    }
+
+    /// Lets the latest attempt run so long in all, at most `running_max`: only while it may still run, and only longer than it may.
+    #[must_use]
+    pub fn extend(&self, running: TimeLimit) -> Option<Self> {
+        let n = self.latest().filter(|_| self.cancelled.is_none())?.n;
+        self.change(n, |attempt| {
+            let limits = attempt.limits();
+            let longer = running.min(limits.running_max);
+            let may_run = matches!(attempt.standing(), Standing::Open | Standing::Bound) && attempt.limits.is_some();
+            (may_run && longer > limits.running).then(|| attempt.extended = Some(longer))
         })
     }
 
@@ -449,6 +465,21 @@ mod tests {
         let record = bound().condemn(1, Decision::new(Reason::TimedOut(ClockKind::Running), false), NOW).unwrap();
         let decided = record.decide(1, Decision::new(Reason::ExitCode(143), true), NOW).unwrap();
         assert_eq!(decided.attempt(1).unwrap().decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Running));
+    }
+
+    #[test]
+    fn a_limit_is_extended_up_to_the_maximum_and_never_shortened() {
+        let limits = Limits { running: TimeLimit::minutes(20), running_max: TimeLimit::minutes(60), ..Limits::STANDARD };
+        let first = Attempt { n: 1, limits: Some(limits), ..Attempt::default() };
+        let record = Record::open(Request::default(), "default".into(), first).bind(1, pod("a")).unwrap();
+        let running = |record: &Record| record.attempts[0].limits().running;
+        let longer = record.extend(TimeLimit::minutes(30)).unwrap();
+        assert_eq!(running(&longer), TimeLimit::minutes(30));
+        assert_eq!(longer.extend(TimeLimit::minutes(25)), None);
+        assert_eq!(running(&longer.extend(TimeLimit::minutes(600)).unwrap()), TimeLimit::minutes(60));
+        assert_eq!(record.cancel("me", NOW).unwrap().extend(TimeLimit::minutes(30)), None);
+        let condemned = record.condemn(1, Decision::new(Reason::TimedOut(ClockKind::Running), false), NOW).unwrap();
+        assert_eq!(condemned.extend(TimeLimit::minutes(30)), None, "it is too late");
     }
 
     #[test]

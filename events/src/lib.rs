@@ -18,15 +18,15 @@ mod syntax;
 mod violation;
 mod vocabulary;
 
-pub use build::{BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
+pub use build::{BuildClocks, BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
     DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,
     validate_cloudevent,
 };
 pub use emit::{
-    BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted, BuildStarted, CancelRequested,
-    EmitError, ExecutorHeard, Outgoing, SOURCE, Why, custom_data, finished, starting_trace,
+    BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted, BuildStarted,
+    CancelRequested, EmitError, ExecutorHeard, Outgoing, SOURCE, Why, custom_data, finished, starting_trace,
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{

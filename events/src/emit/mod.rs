@@ -9,7 +9,7 @@ mod reaped;
 mod routed;
 mod under_way;
 
-pub use cancel::CancelRequested;
+pub use cancel::{BuildExtended, CancelRequested};
 pub use ended::{BuildFinished, finished};
 pub use reaped::{BuildReaped, ExecutorHeard};
 pub use routed::{BuildRefused, BuildRequeued, BuildRouted, Why};

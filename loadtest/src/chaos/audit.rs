@@ -22,6 +22,10 @@ use super::yard::{LONGEST, Yard};
 
 /// How long everything may take to come to rest: the longest limit that may still run, three attempts of it, and a minute.
 const REST: Duration = Duration::from_mins(6);
+/// Pods and finalizers are gone so long after the last fault, or after the last limit and its grace, whichever is later.
+const BURIED: Duration = Duration::from_mins(1);
+/// How long a pod may take to be torn down, and the grace.
+const TEARDOWN: Duration = Duration::from_secs(10 + 10);
 /// An end may be late by this, because what was to bring it about was down.
 const DOWN: Duration = Duration::from_mins(1);
 
@@ -46,6 +50,7 @@ pub(crate) struct Audit {
     pub(crate) attempts: usize,
     pub(crate) outcomes: BTreeMap<String, usize>,
     pub(crate) rest_seconds: f64,
+    last_end: Option<Timestamp>,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -77,18 +82,29 @@ fn note(ran: &Ran, pod: &Pod) {
 
 /// Waits until everything has come to rest, or should have; then tells what is wrong.
 pub(crate) async fn of(yard: &Yard, builds: &[BuildKey], ran: &Ran) -> anyhow::Result<Audit> {
-    let begun = Instant::now();
+    let (begun, last_fault) = (Instant::now(), Timestamp::now());
     let pods = yard.pods()?;
-    let mut left = rest(yard, builds, &pods).await;
-    while left > 0 && begun.elapsed() < REST {
+    let mut last_pod = last_fault;
+    loop {
+        let (open, left) = left(yard, builds, &pods).await;
+        if left > 0 {
+            last_pod = Timestamp::now();
+        }
+        if open + left == 0 || begun.elapsed() > REST {
+            break;
+        }
         sleep(Duration::from_millis(500)).await;
-        left = rest(yard, builds, &pods).await;
     }
     let mut audit = Audit { rest_seconds: begun.elapsed().as_secs_f64(), ..Audit::default() };
     let records: BTreeMap<_, _> = yard.bus.records().await?.into_iter().collect();
     let finished = finished(yard).await?;
     for build in builds {
         audit.build(build, records.get(build), &finished, ran);
+    }
+    let limit = audit.last_end.unwrap_or(last_fault).checked_add(TEARDOWN)?.max(last_fault).checked_add(BURIED)?;
+    if last_pod > limit {
+        audit.orphaned += 1;
+        audit.wrong.push(format!("the last pod went at {last_pod:.3}, later than {limit:.3}"));
     }
     for pod in pods.list(&ListParams::default()).await?.items {
         audit.orphaned += 1;
@@ -97,13 +113,12 @@ pub(crate) async fn of(yard: &Yard, builds: &[BuildKey], ran: &Ran) -> anyhow::R
     Ok(audit)
 }
 
-/// How much is not at rest; what cannot be asked is not.
-async fn rest(yard: &Yard, builds: &[BuildKey], pods: &Api<Pod>) -> usize {
-    let Ok(records) = yard.bus.records().await else { return usize::MAX };
+/// How many builds are not closed, and how many pods are left; what cannot be asked is not.
+async fn left(yard: &Yard, builds: &[BuildKey], pods: &Api<Pod>) -> (usize, usize) {
+    let Ok(records) = yard.bus.records().await else { return (1, 1) };
     let closed = records.iter().filter(|(_, record)| record.is_closed()).map(|(build, _)| build).collect::<BTreeSet<_>>();
     let open = builds.iter().filter(|build| !closed.contains(build)).count();
-    let pods = pods.list(&ListParams::default()).await.map_or(usize::MAX / 2, |pods| pods.items.len());
-    open + pods
+    (open, pods.list(&ListParams::default()).await.map_or(1, |pods| pods.items.len()))
 }
 
 type Finished = BTreeMap<BuildKey, Vec<BuildFinished>>;
@@ -146,6 +161,7 @@ impl Audit {
                 self.wrong.push(format!("{build} attempt {}: {times} ends, {others} pods that were never bound", attempt.n));
             }
             let over = attempt.decided.as_ref().map(|decided| decided.at);
+            self.last_end = self.last_end.max(over);
             if let (Some(started), Some(over), Standing::Closed) = (attempt.started_at, over, attempt.standing()) {
                 self.limit(build, started, over);
             }

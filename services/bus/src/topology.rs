@@ -104,7 +104,7 @@ impl Durable {
         Self { stream: "YARD", name: "reaper".into() }
     }
 
-    /// Requests to cancel a build, for the reapers of an executor.
+    /// Requests to cancel or to extend a build, for the reapers of an executor.
     #[must_use]
     pub fn cancels(executor: &str) -> Self {
         Self { stream: "CI", name: format!("cancel-{executor}") }
@@ -136,7 +136,8 @@ pub fn consumers(executors: &[&str]) -> Vec<(Durable, pull::Config)> {
         let token = switchyard_events::token(executor);
         all.push(consumer(Durable::routed(executor), vec![format!("{ROUTED}.{token}.>")]));
         all.push(consumer(Durable::progress(executor), vec![format!("{ROUTED}.{token}.>"), format!("{LAUNCHED}.{token}.>")]));
-        all.push(consumer(Durable::cancels(executor), vec!["ci.*.dev.cdeventsx.switchyard-build.cancelrequested.>".into()]));
+        let asked = ["cancelrequested", "extended"].map(|what| format!("ci.*.dev.cdeventsx.switchyard-build.{what}.>"));
+        all.push(consumer(Durable::cancels(executor), asked.into()));
         all.push(consumer(Durable::clocks(executor), vec![format!("fire.{token}.>")]));
     }
     all

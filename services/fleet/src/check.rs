@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use switchyard_events::TimeLimit;
 
 use crate::{
-    Clocks, Cluster, Executor, Glob, Kubeconfig, Plugin, ProcessOptions, Screwdriver, Stickiness, Tenant,
+    Clocks, Cluster, Executor, ExecutorClocks, Glob, Kubeconfig, Plugin, ProcessOptions, Screwdriver, Stickiness, Tenant,
     file::{Addition, Entry, ExecutorBlock, File},
     invalid::nearest,
     read::{Place, Problems, Read},
@@ -148,6 +148,12 @@ fn check_options(name: &str, entry: &Entry, desk: &mut Desk<'_>) {
 }
 
 fn check_addition(name: &str, plugin: Option<Plugin>, addition: &Addition, desk: &mut Desk<'_>) {
+    let ExecutorClocks { queued, pending, teardown, .. } = addition.clocks;
+    for (key, limit) in [("queued", queued), ("pending", pending), ("teardown", teardown)] {
+        if limit == Some(TimeLimit::ZERO) {
+            desk.add(&["executors", name, "clocks", key], "must be more than 0");
+        }
+    }
     for (key, plugin) in plugin.iter().flat_map(|plugin| Addition::misplaced(*plugin).iter().map(move |key| (key, plugin))) {
         if desk.find(&["executors", name, key]).is_some() {
             desk.add(&["executors", name, key], format!("has no effect on an executor of plugin {plugin}: take it out"));
@@ -196,6 +202,7 @@ fn assembled(name: String, plugin: Plugin, entry: Entry, addition: Addition, clu
             termination_grace: addition.termination_grace,
             limits: addition.limits,
         },
+        clocks: addition.clocks,
         build_timeout: kubernetes.build_timeout,
         max_build_timeout: kubernetes.max_build_timeout,
         kubernetes,

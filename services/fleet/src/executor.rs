@@ -9,7 +9,8 @@ use std::{
 use switchyard_events::TimeLimit;
 
 use crate::{
-    Bytes, Exclusion, Fusebox, Kubeconfig, KubernetesOptions, RequestRetry, Sizes, Toleration, Volume, Wanted, Weight, read::keys,
+    Bytes, Exclusion, ExecutorClocks, Fusebox, Kubeconfig, KubernetesOptions, RequestRetry, Sizes, Toleration, Volume, Wanted,
+    Weight, read::keys,
 };
 
 /// A named place where builds run.
@@ -41,6 +42,8 @@ pub struct Executor {
     pub volumes: Vec<Volume>,
     /// How it runs processes; of no effect for other plugins.
     pub process: ProcessOptions,
+    /// How long the other phases may take, where that is not as for all.
+    pub clocks: ExecutorClocks,
     /// How long a build may run that asks for nothing.
     pub build_timeout: TimeLimit,
     /// The most that any build may run.

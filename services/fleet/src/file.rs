@@ -148,6 +148,8 @@ keys! {
         namespace: Option<String> = "namespace",
         /// The most builds at once.
         slots: Option<NonZeroU16> = "slots",
+        /// How long each phase of its builds may take, where that is not as for all.
+        clocks: ExecutorClocks = "clocks",
         /// Whether only builds go there that name it.
         opt_in: bool = "optIn" or false,
         /// Taints that its pods tolerate, beside those of `nodeSelectors`.
@@ -238,6 +240,23 @@ keys! {
         grace: TimeLimit = "grace" or TimeLimit::seconds(60),
         /// How long an ended pod is kept for its logs.
         linger: TimeLimit = "linger" or TimeLimit::minutes(10),
+    }
+}
+
+keys! {
+    /// How long each phase of an executor's builds may take, where that is not as for all.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ExecutorClocks {
+        /// Routed to bound: how long a build may wait for a launcher.
+        queued: Option<TimeLimit> = "queued",
+        /// Bound to running: scheduling, image pull, start of the virtual machine.
+        pending: Option<TimeLimit> = "pending",
+        /// Delete asked to pod gone.
+        teardown: Option<TimeLimit> = "teardown",
+        /// Added to the node's own deadline, so that ours comes first.
+        grace: Option<TimeLimit> = "grace",
+        /// How long an ended pod is kept for its logs.
+        linger: Option<TimeLimit> = "linger",
     }
 }
 

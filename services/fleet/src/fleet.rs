@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use switchyard_events::{Limits, TimeLimit};
+use switchyard_events::{BuildClocks, Limits, TimeLimit};
 
 use crate::{
     Clocks, Executor, InvalidFleet, Problem, Stickiness, Tenant,
@@ -106,13 +106,21 @@ impl Fleet {
         &self.warnings
     }
 
-    /// The limits of one attempt on `executor` for a build that asks for `asked`.
+    /// The limits of one attempt on `executor` for a build that asks for `asked`: none longer than the executor's.
     #[must_use]
-    pub fn limits(&self, executor: &Executor, asked: Option<TimeLimit>) -> Limits {
-        let Clocks { queued, pending, teardown, grace, linger, .. } = self.clocks;
+    pub fn limits(&self, executor: &Executor, asked: Option<TimeLimit>, clocks: BuildClocks) -> Limits {
+        let (all, own) = (&self.clocks, &executor.clocks);
+        let shorter = |own: TimeLimit, asked: Option<TimeLimit>| asked.map_or(own, |asked| asked.min(own));
         let running_max = executor.max_build_timeout;
-        let running = asked.unwrap_or(executor.build_timeout).min(running_max);
-        Limits { queued, pending, running, running_max, teardown, grace, linger }
+        Limits {
+            queued: shorter(own.queued.unwrap_or(all.queued), clocks.queued),
+            pending: shorter(own.pending.unwrap_or(all.pending), clocks.pending),
+            running: asked.unwrap_or(executor.build_timeout).min(running_max),
+            running_max,
+            teardown: own.teardown.unwrap_or(all.teardown),
+            grace: own.grace.unwrap_or(all.grace),
+            linger: own.linger.unwrap_or(all.linger),
+        }
     }
 
     /// Whether builds of `tenant` may put the annotation `key` on their pod. Nobody may set `switchyard.dev/…`.

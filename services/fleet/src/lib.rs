@@ -22,7 +22,7 @@ mod weight;
 mod yaml;
 
 pub use executor::{Executor, Plugin, ProcessLimits, ProcessOptions, Screwdriver};
-pub use file::{Clocks, Cluster, Kubeconfig, Stickiness, Tenant};
+pub use file::{Clocks, Cluster, ExecutorClocks, Kubeconfig, Stickiness, Tenant};
 pub use fleet::Fleet;
 pub use glob::Glob;
 pub use invalid::{InvalidFleet, Problem};

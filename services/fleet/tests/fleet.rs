@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, num::NonZeroU16, path::Path, time::Duration};
 
-use switchyard_events::TimeLimit;
+use switchyard_events::{BuildClocks, TimeLimit};
 use switchyard_fleet::{
     Executor, Fleet, ImagePullPolicy, Kubeconfig, Plugin, Stickiness, TaintEffect, TolerationOperator, Wanted,
 };
@@ -266,12 +266,30 @@ fn the_default_cannot_be_opt_in() {
 #[test]
 fn a_limit_is_what_the_build_asks_for_within_the_maximum() {
     let fleet = Fleet::parse(DEV).unwrap();
-    let running = |asked| fleet.limits(fleet.default_executor(), asked).running;
+    let running = |asked| fleet.limits(fleet.default_executor(), asked, BuildClocks::default()).running;
     assert_eq!(running(None), TimeLimit::minutes(90));
     assert_eq!(running(Some(TimeLimit::seconds(20))), TimeLimit::seconds(20));
     assert_eq!(running(Some(TimeLimit::minutes(600))), TimeLimit::minutes(120));
-    let limits = fleet.limits(fleet.default_executor(), Some(TimeLimit::seconds(20)));
+    let limits = fleet.limits(fleet.default_executor(), Some(TimeLimit::seconds(20)), BuildClocks::default());
     assert_eq!((limits.running_max, limits.pending), (TimeLimit::minutes(120), TimeLimit::minutes(2)));
+}
+
+#[test]
+fn an_executor_has_limits_of_its_own_and_a_build_may_only_ask_for_shorter_ones() {
+    let own = format!("{}executors: {{k8s: {{clocks: {{queued: 5m, linger: 7s}}}}}}\n", with(&[]));
+    let fleet = Fleet::parse(&own).unwrap();
+    let limits = |queued, pending| {
+        let clocks = BuildClocks { queued, pending };
+        let limits = fleet.limits(fleet.default_executor(), None, clocks);
+        (limits.queued, limits.pending, limits.linger)
+    };
+    let linger = TimeLimit::seconds(7);
+    assert_eq!(limits(None, None), (TimeLimit::minutes(5), fleet.clocks().pending, linger));
+    let (short, long) = (Some(TimeLimit::seconds(20)), Some(TimeLimit::minutes(6000)));
+    assert_eq!(limits(short, short), (TimeLimit::seconds(20), TimeLimit::seconds(20), linger));
+    assert_eq!(limits(long, long), (TimeLimit::minutes(5), fleet.clocks().pending, linger));
+    let zero = format!("{}executors: {{k8s: {{clocks: {{pending: 0}}}}}}\n", with(&[]));
+    assert!(error(&zero).contains("executors.k8s.clocks.pending: must be more than 0"), "{}", error(&zero));
 }
 
 #[test]

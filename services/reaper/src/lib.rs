@@ -10,6 +10,7 @@
 
 mod act;
 mod cancel;
+mod extend;
 mod fire;
 #[cfg(test)]
 mod fixture;

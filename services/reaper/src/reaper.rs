@@ -161,7 +161,7 @@ impl<X: Executor> Reaper<Bus, X> {
         let stop = || service.shutdown.requested();
         let events = bus.consume(&progress, window, stop(), |delivery| self.progress(delivery)).boxed();
         let results = bus.consume(&results, window, stop(), |delivery| self.progress(delivery)).boxed();
-        let cancels = bus.consume(&cancels, window, stop(), |delivery| self.cancel(delivery)).boxed();
+        let cancels = bus.consume(&cancels, window, stop(), |delivery| self.asked(delivery)).boxed();
         let fires = bus.consume(&clocks, window, stop(), |delivery| self.fired(delivery)).boxed();
         let watch = self.watch(&service).map(Ok).boxed();
         let sweep = self.sweep(&service, sweep).map(Ok).boxed();

@@ -134,7 +134,7 @@ pub(crate) fn answer(asked: Asked, attempt: u32, rules: &Rules, now: Timestamp) 
     let routed = spec.map_err(Refused::from).and_then(|spec| {
         let candidate = Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request };
         let route = route(&candidate, rules)?;
-        let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?);
+        let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?, spec.clocks);
         Ok((route.executor.name.clone(), why(&route, &candidate, rules), limits, spec))
     });
     match routed {

@@ -131,3 +131,22 @@ fn a_replica_that_was_stopped_and_wakes_when_all_is_over_does_no_harm() {
         }
     }
 }
+
+#[test]
+fn a_build_that_was_extended_runs_that_long_and_no_longer() {
+    for (asked, lives) in [(150, 150), (250, 180), (10, 120)] {
+        let mut world = World::new(1, None);
+        world.launched(2).unwrap();
+        world.watches().unwrap();
+        let who = who_hears(&world, "started");
+        world.hears(who, "started").unwrap();
+        world.does(Step::Extend { build: 0, seconds: asked }).unwrap();
+        world.hears(REAPER, "extended").unwrap();
+        world.hears(OTHER_REAPER, "extended").unwrap();
+        world.ended(true, &["TimedOut(running)"]).unwrap();
+        let state = world.state();
+        let attempt = &state.record(&world.builds[0]).unwrap().attempts[0];
+        let lived = attempt.condemned.as_ref().unwrap().at.duration_since(attempt.started_at.unwrap());
+        assert_eq!(lived.as_secs(), lives, "asked for {asked} s");
+    }
+}

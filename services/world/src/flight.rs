@@ -65,7 +65,11 @@ impl World {
             }
             (Consumer::Reaper(n), What::Event { at, .. }) => {
                 let (reaper, delivery) = (self.reapers[n].clone(), self.delivery(*at));
-                self.begin(of, async move { done(reaper.progress(delivery).await.map(|()| None)) });
+                let asked = delivery.subject.starts_with("ci.");
+                self.begin(of, async move {
+                    let done_so = if asked { reaper.asked(delivery).await } else { reaper.progress(delivery).await };
+                    done(done_so.map(|()| None))
+                });
             }
             (Consumer::Reaper(n), What::Cancel { at, .. }) => {
                 let (reaper, delivery) = (self.reapers[n].clone(), self.delivery(*at));

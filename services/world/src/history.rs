@@ -30,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => executor().prop_map(Step::Sweep),
         1 => any().prop_map(Step::Cancel),
         1 => (any(), any()).prop_map(|(build, to)| Step::Route { build, to }),
+        1 => (any(), any()).prop_map(|(build, seconds)| Step::Extend { build, seconds }),
         1 => any().prop_map(Step::Repeat),
         2 => any().prop_map(Step::Pause),
         1 => any().prop_map(Step::Configure),

@@ -1,6 +1,8 @@
 //! What the world outside asks for: routes and refusals of the router, cancellations of tenants.
 
-use switchyard_events::{BuildKey, BuildRefused, BuildRouted, BuildSpec, CancelRequested, Request, Why, derived_traceparent};
+use switchyard_events::{
+    BuildExtended, BuildKey, BuildRefused, BuildRouted, BuildSpec, CancelRequested, Request, TimeLimit, Why, derived_traceparent,
+};
 
 use crate::{
     site::now,
@@ -47,6 +49,12 @@ impl World {
         let mut state = self.state();
         state.asked.insert(build.clone());
         state.publish(refused.outgoing().unwrap());
+    }
+
+    pub(crate) fn extend(&mut self, build: usize, seconds: u64) {
+        let build = self.builds[build % self.builds.len()].clone();
+        let extended = BuildExtended { build, running: TimeLimit::seconds(seconds) };
+        self.state().publish(extended.outgoing("default", &format!("x{seconds}"), now()).unwrap());
     }
 
     pub(crate) fn cancel(&mut self, build: usize) {

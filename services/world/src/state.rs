@@ -109,6 +109,11 @@ impl State {
             // Every reaper takes its share of these.
             "started" | "finished" | "refused" => self.send(Consumer::Reaper(at % 2), what),
             "requeued" => self.send(Consumer::Router, what),
+            "extended" => {
+                for executor in 0..EXECUTORS.len() {
+                    self.send(Consumer::Reaper(executor), what.clone());
+                }
+            }
             "cancelrequested" => {
                 for executor in 0..EXECUTORS.len() {
                     self.send(Consumer::Reaper(executor), What::Cancel { build: build.clone(), at });

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Sweep(u8),
     /// Somebody cancels a build.
     Cancel(u8),
+    /// Somebody wants a build to run longer.
+    Extend { build: u8, seconds: u8 },
     /// The router answers a request, perhaps once more, perhaps otherwise.
     Route { build: u8, to: u8 },
     /// The router refuses a request.

@@ -34,7 +34,7 @@ pub(crate) const LIMITS: Limits = Limits {
     queued: TimeLimit::seconds(60),
     pending: TimeLimit::seconds(60),
     running: TimeLimit::seconds(120),
-    running_max: TimeLimit::seconds(120),
+    running_max: TimeLimit::seconds(180),
     teardown: TimeLimit::seconds(30),
     grace: TimeLimit::seconds(10),
     linger: TimeLimit::seconds(20),
@@ -116,6 +116,7 @@ impl World {
                 self.limits = if which.is_multiple_of(2) { LIMITS } else { SHORT };
                 self.refusing = which % 8 >= 6;
             }
+            Step::Extend { build, seconds } => self.extend(usize::from(build), u64::from(seconds)),
             Step::Cancel(build) => self.cancel(usize::from(build)),
             Step::Early(which) => self.early(usize::from(which), false),
             Step::Lose(which) => self.early(usize::from(which), true),

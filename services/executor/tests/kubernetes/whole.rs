@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use switchyard_dev::ClusterUser;
-use switchyard_events::{BuildSpec, TimeLimit};
+use switchyard_events::{BuildClocks, BuildSpec, TimeLimit};
 use switchyard_executor::{CreateError, Executor as _, Kubernetes, Launch, Token};
 use switchyard_fleet::Fleet;
 
@@ -143,8 +143,8 @@ async fn the_published_kata_configuration_gives_the_pods_that_it_promises() {
     plane().await.create_namespace("seed").await.unwrap();
     let fleet = Fleet::parse(SEED).unwrap();
     let place = fleet.default_executor();
-    assert_eq!(fleet.limits(place, None).running, TimeLimit::minutes(90));
-    let most = fleet.limits(place, Some(TimeLimit::minutes(600)));
+    assert_eq!(fleet.limits(place, None, BuildClocks::default()).running, TimeLimit::minutes(90));
+    let most = fleet.limits(place, Some(TimeLimit::minutes(600)), BuildClocks::default());
     assert_eq!(most.running, TimeLimit::minutes(120));
     let executor = executor(SEED).await;
     let pods: Api<Pod> = Api::namespaced(plane().await.client(ClusterUser::Admin).unwrap(), "seed");
