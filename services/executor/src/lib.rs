@@ -15,7 +15,7 @@ mod script;
 
 pub use condition::Condition;
 pub use executor::{CreateError, Executor, Unreachable};
-pub use kubernetes::{ConnectError, Kubernetes};
+pub use kubernetes::{Class, ConnectError, Kubernetes, Machine};
 pub use launch::{Launch, Token};
 pub use observed::{Observed, Phase, Seen};
 pub use place::Place;

@@ -51,6 +51,8 @@ enum Command {
     Publish(tools::Told<tools::publish::Args>),
     /// Asks for builds to be stopped.
     Cancel(tools::Told<tools::cancel::Args>),
+    /// Examines an executor, and proves that its builds run in virtual machines of their own.
+    Doctor(tools::Told<tools::doctor::Args>),
     /// Shows builds: where they run, how far they are, how they ended and why.
     Builds(tools::Told<tools::builds::Args>),
     /// Shows a build's trace as a tree of spans.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Config(args) => tools::config::config(&args),
         Command::Publish(told) => tools::publish::publish(&told),
         Command::Cancel(told) => tools::cancel::cancel(&told),
+        Command::Doctor(told) => tools::doctor::doctor(&told),
         Command::Builds(told) => tools::builds::builds(&told),
         Command::Trace(told) => tools::trace::trace(&told),
         Command::Sweep(told) => tools::sweep::sweep(&told),

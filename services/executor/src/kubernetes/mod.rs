@@ -7,6 +7,7 @@ mod attend;
 mod breaker;
 mod cause;
 mod connect;
+mod examine;
 mod marks;
 mod observe;
 mod pod;
@@ -33,6 +34,7 @@ use switchyard_fleet::Executor as Place;
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use connect::ConnectError;
+pub use examine::{Class, Machine};
 
 use crate::{Condition, CreateError, Executor, Launch, Observed, Phase, Seen, Unreachable};
 use ask::Question;

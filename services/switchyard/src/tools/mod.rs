@@ -6,6 +6,7 @@ pub(crate) mod builds;
 pub(crate) mod cancel;
 pub(crate) mod config;
 pub(crate) mod dead;
+pub(crate) mod doctor;
 mod find;
 pub(crate) mod publish;
 pub(crate) mod screen;
@@ -48,9 +49,14 @@ impl Session<'_> {
 
 /// Runs a tool to its end.
 fn run(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Result<()>) -> ExitCode {
+    run_to(nats, async |session: &Session<'_>| work(session).await.map(|()| ExitCode::SUCCESS))
+}
+
+/// Runs a tool that has an exit code of its own.
+fn run_to(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Result<ExitCode>) -> ExitCode {
     listen();
     match attempt(nats, work) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", term::line(&with_remedy(&format!("{error:#}"))));
@@ -59,7 +65,7 @@ fn run(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Resu
     }
 }
 
-fn attempt(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn attempt<T>(nats: &NatsSettings, work: impl AsyncFnOnce(&Session<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start threads")?;
     let telemetry = {
         let _inside = runtime.enter();

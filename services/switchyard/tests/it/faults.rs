@@ -71,6 +71,61 @@ async fn a_service_that_stood_still_longer_than_its_messages_wait_does_no_harm_w
     yard.stop().await;
 }
 
+/// So many builds for the launchers to be killed and stopped in.
+const MANY: usize = 500;
+
+/// What of it went on for the builds to run in; the whole must be over before this.
+const TROUBLE: Duration = Duration::from_mins(8);
+
+/// A sequence of numbers that is the same for the same seed (the constants of Knuth's MMIX).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn launchers_that_are_killed_and_stopped_and_api_servers_that_restart_lose_and_double_nothing() {
+    let seed = jiff::Timestamp::now().as_microsecond().unsigned_abs();
+    println!("seed {seed}");
+    let mut dice = Dice(seed);
+    let yard = Yard::start(false, 2).await;
+    let launchers: Vec<_> =
+        yard.services.iter().filter(|(name, _)| name.starts_with("launcher")).map(|(_, service)| service).collect();
+    assert_eq!(launchers.len(), 4, "two replicas for each of two executors");
+    let api = yard.stack.control_plane().unwrap().apiserver();
+    let mut builds = publish(&yard, 0, 50).await;
+    for round in 0..15 {
+        builds.extend(publish(&yard, builds.len(), builds.len() + 15).await);
+        let launcher = launchers[usize::try_from(dice.roll(4)).unwrap()];
+        if dice.roll(3) == 0 {
+            launcher.kill().await;
+            builds.extend(publish(&yard, builds.len(), builds.len() + 15).await);
+            launcher.restart().await.unwrap();
+        } else {
+            launcher.pause();
+            builds.extend(publish(&yard, builds.len(), builds.len() + 15).await);
+            tokio::time::sleep(Duration::from_millis(500 + dice.roll(3000))).await;
+            launcher.resume();
+        }
+        if round % 5 == 2 {
+            api.kill().await;
+            tokio::time::sleep(Duration::from_millis(dice.roll(1500))).await;
+            api.restart().await.unwrap();
+        }
+    }
+    assert_eq!(builds.len(), MANY);
+    for (build, record) in yard.audit(&builds, TROUBLE).await {
+        let decided = record.latest().unwrap().decided.clone().unwrap();
+        assert_eq!(decided.outcome, Outcome::Success, "build {build}: {decided:?}");
+        assert_eq!(record.attempts.len(), 1, "build {build}: nothing but services died, so nothing was to be tried again");
+    }
+    yard.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_loses_and_doubles_nothing() {
     let yard = Yard::start(false, 1).await;

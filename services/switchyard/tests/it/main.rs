@@ -13,6 +13,7 @@ mod cancel;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod faults;
 mod local;
 mod reasons;

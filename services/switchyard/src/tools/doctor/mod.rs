@@ -1,0 +1,170 @@
+//! `switchyard doctor`: whether an executor can run builds, and proof that they run in virtual machines of their own.
+//!
+//! The proof is a build like any other, through router, launcher and reaper: it says which kernel is under it, and the cluster
+//! says which kernel is under its node.
+
+mod verdict;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, bail};
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use serde_json::json;
+use switchyard_bus::{Bus, Events as _, Ledger as _};
+use switchyard_events::{BuildKey, CdEvent, Heartbeat, Outgoing, Record, ci};
+use switchyard_executor::{Class, Kubernetes};
+use switchyard_fleet::{Executor, Plugin};
+use tokio::time::Instant;
+
+use super::{Session, Told, run_to, term};
+use crate::services::{fleet, named};
+use verdict::{Probe, Verdict, verdict};
+
+/// Settings of `doctor`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 proven, 1 not isolated or not able to run builds, 3 nothing can be said.")]
+pub(crate) struct Args {
+    /// The executor to examine.
+    #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
+    executor: String,
+    /// The fleet file; its kubeconfig must permit to read nodes and runtime classes.
+    #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// The image of the probe: any with a shell.
+    #[arg(long, value_name = "IMAGE", default_value = "busybox:1.37")]
+    image: String,
+    /// Whose build the probe is.
+    #[arg(long, env = "SWITCHYARD_TENANT", default_value = "default")]
+    tenant: String,
+    /// How long the probe may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+}
+
+/// Neither proven nor disproved.
+const CANNOT_TELL: u8 = 3;
+
+const SOURCE: &str = "/switchyard/doctor";
+
+/// The result of the probe is what it sees of its kernel.
+const PROBE: &str =
+    r#"printf '{"kernel":"%s","boot":"%s"}' "$(uname -r)" "$(cat /proc/sys/kernel/random/boot_id)" >/dev/termination-log"#;
+
+pub(crate) fn doctor(told: &Told<Args>) -> ExitCode {
+    let args = &told.args;
+    run_to(&told.nats, async |session: &Session<'_>| {
+        let fleet = fleet(&args.config)?;
+        let executor = named(&fleet, &args.executor)?;
+        match executor.plugin {
+            Plugin::Process => {
+                bail!("executor {}: plugin process: builds are child processes of the launcher, with no isolation", executor.name)
+            }
+            Plugin::Kubernetes => examine(session.bus().await?, executor, args).await,
+        }
+    })
+}
+
+async fn examine(bus: &Bus, executor: &Executor, args: &Args) -> anyhow::Result<ExitCode> {
+    let cluster = Kubernetes::connect(executor).await?;
+    say(&class_line(cluster.class().await?.as_ref())?)?;
+    for line in heartbeats(bus, &executor.name).await? {
+        say(&line)?;
+    }
+    let build = publish(bus, args).await?;
+    say(&format!("probe: build {build}"))?;
+    let record = ended(bus, &build, Duration::from_secs(args.patience)).await?;
+    let end = record.latest().and_then(|attempt| attempt.decided.as_ref()).context("the probe has no end")?;
+    let Some(node) = &end.node else {
+        bail!("the probe ran nowhere: {}", end.message.as_deref().unwrap_or("no reason is known"))
+    };
+    let machine = cluster.machine(node).await?.with_context(|| format!("node {node} has gone"))?;
+    say(&format!("node {node}: kernel {}, boot {}", machine.kernel, machine.boot_id))?;
+    let probe: Option<Probe> = end.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    if let Some(probe) = &probe {
+        say(&format!("probe: kernel {}, boot {}", probe.kernel, probe.boot))?;
+    }
+    Ok(match verdict(&machine, probe.as_ref()) {
+        Verdict::Isolated => told("proven: the probe ran in a virtual machine of its own", ExitCode::SUCCESS)?,
+        Verdict::Shared(why) => told(&format!("not isolated: {why}"), ExitCode::FAILURE)?,
+        Verdict::Unknown(why) => told(&format!("cannot tell: {why}"), ExitCode::from(CANNOT_TELL))?,
+    })
+}
+
+fn told(line: &str, code: ExitCode) -> anyhow::Result<ExitCode> {
+    say(line)?;
+    Ok(code)
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    term::say(&format!("{}\n", term::line(line)))
+}
+
+fn class_line(class: Option<&Option<Class>>) -> anyhow::Result<String> {
+    match class {
+        None => Ok("runtime class: none is set; builds share the kernel of their node".to_owned()),
+        Some(None) => bail!("the executor's runtime class is not in the cluster: no build can run"),
+        Some(Some(Class { name, handler, overhead })) => {
+            let overhead = if overhead.is_empty() { "none" } else { overhead };
+            Ok(format!("runtime class {name}: handler {handler}, overhead {overhead}"))
+        }
+    }
+}
+
+/// What services say of the executor now.
+async fn heartbeats(bus: &Bus, executor: &str) -> anyhow::Result<Vec<String>> {
+    let bucket = bus.jetstream().get_key_value("executors").await.context("bucket executors")?;
+    let keys: Vec<String> = bucket.keys().await?.try_collect().await?;
+    let mut lines = Vec::new();
+    for key in keys {
+        let Some(value) = bucket.get(&key).await? else { continue };
+        let Ok(beat) = serde_json::from_slice::<Heartbeat>(&value) else { continue };
+        if beat.executor == executor && beat.is_fresh(Timestamp::now()) {
+            lines.push(line(&beat));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("no launcher says anything of this executor".to_owned());
+    }
+    Ok(lines)
+}
+
+fn line(beat: &Heartbeat) -> String {
+    let count = |n: Option<u32>| n.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
+    let health = if beat.healthy { "well" } else { "unwell" };
+    let why = beat.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+    let breaker = serde_json::to_value(beat.breaker).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    format!(
+        "{} {}: {health}, breaker {breaker}, slots {}, free {}{why}",
+        beat.service,
+        beat.instance,
+        count(beat.slots),
+        count(beat.free)
+    )
+}
+
+async fn publish(bus: &Bus, args: &Args) -> anyhow::Result<BuildKey> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let build = json!({"build": {
+        "image": args.image, "cpu": "micro", "ram": "micro", "timeout": "5m", "job": "doctor",
+        "annotations": {"screwdriver.cd/executor": args.executor},
+        "steps": [{"name": "probe", "run": PROBE}],
+    }});
+    let event_type = "dev.cdevents.build.queued.0.3.0";
+    let event = CdEvent::new(event_type, &id, SOURCE, Timestamp::now(), &id).custom_data(&build)?.to_cloudevent()?;
+    bus.publish(Outgoing { subject: ci(&args.tenant, event_type), event, once: false }).await?;
+    Ok(BuildKey::of(SOURCE, &id, &id))
+}
+
+async fn ended(bus: &Bus, build: &BuildKey, patience: Duration) -> anyhow::Result<Record> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some((record, _)) = bus.read(build).await?.filter(|(record, _)| record.is_closed()) {
+            return Ok(record);
+        }
+        if Instant::now() > deadline {
+            bail!("the probe has not ended within {} s; `switchyard builds {build}` tells how far it is", patience.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
