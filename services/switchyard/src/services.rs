@@ -198,7 +198,13 @@ pub(crate) async fn place(executor: &Executor, builds: Option<&Path>, installati
                 None => kubernetes,
             })
         }
-        Plugin::Process => Place::from(Process::open(executor, builds, MYSELF.into())?),
+        Plugin::Process => {
+            let process = Process::open(executor, builds, MYSELF.into())?;
+            Place::from(match installation {
+                Some(installation) => process.of_installation(installation),
+                None => process,
+            })
+        }
     })
 }
 

@@ -13,7 +13,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -78,6 +78,16 @@ impl Files {
         // It must be there: a build that cannot write it says nothing.
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.result())?;
         self.write("spec.json", spec)
+    }
+
+    /// The end of what the build has said, `most` bytes of it; `None` where it has not begun to.
+    pub(crate) fn said(&self, most: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(mut file) = found(File::open(self.output()))? else { return Ok(None) };
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     /// What is to be run; `None` where there is no such attempt.

@@ -37,6 +37,12 @@ impl Lifeline {
         Ok(Self { folder: folder.to_owned(), file })
     }
 
+    /// How many builds run, or are being ended.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        Root::at(self.folder.clone()).supervised().unwrap_or_default()
+    }
+
     /// Lets go, and waits until every build has ended; answers how many had not after `patience`.
     pub async fn let_go(self, patience: Duration) -> usize {
         let (deadline, root) = (Instant::now() + patience, Root::at(self.folder));

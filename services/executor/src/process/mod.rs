@@ -51,6 +51,7 @@ pub fn is_unisolated(uid: &str) -> bool {
 #[derive(Debug)]
 pub struct Process {
     name: String,
+    installation: Option<String>,
     options: ProcessOptions,
     resources: Resources,
     slots: Slots,
@@ -76,6 +77,9 @@ pub enum OpenError {
     NoFolder(String),
 }
 
+/// The most that is given of what a build has said: its end. It has no secrets of ours.
+const LONGEST_LOG: u64 = 1 << 20;
+
 /// What a build inherits of the environment of launcher or reaper. No more: their credentials stand there.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "SHELL"];
 
@@ -99,9 +103,16 @@ impl Process {
             options: executor.process.clone(),
             resources: executor.kubernetes.resources.clone(),
             name,
+            installation: None,
             root,
             program,
         })
+    }
+
+    /// The same, and what it creates says that it is this installation's.
+    #[must_use]
+    pub fn of_installation(self, installation: String) -> Self {
+        Self { installation: Some(installation), ..self }
     }
 
     /// Works on the files where that disturbs nobody.
@@ -149,7 +160,8 @@ impl Executor for Process {
 
     async fn create(&self, launch: &Launch) -> Result<String, CreateError> {
         let spec = Spec::of(launch, &self.options, &self.resources, Timestamp::now());
-        let spec = spec.map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
+        let mut spec = spec.map_err(|wrong| CreateError::Rejected(wrong.to_string()))?;
+        spec.installation.clone_from(&self.installation);
         let (launch, slots, new) = (launch.clone(), self.slots.most(), spec.uid.clone());
         let created = self.on_disk(move |root| Ok(root.create(&launch, &spec, slots))).await;
         let uid = created.map_err(|Unreachable(why)| CreateError::Later(why))??;
@@ -188,6 +200,20 @@ impl Executor for Process {
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         self.mark(build, attempt, uid, Marker::Released).await
+    }
+
+    async fn list(&self) -> Result<Vec<Observed>, Unreachable> {
+        self.on_disk(|root| Ok(root.all()?.iter().map(Found::observed).collect())).await
+    }
+
+    async fn log(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<Option<Vec<u8>>, Unreachable> {
+        let (build, uid) = (build.clone(), uid.to_owned());
+        self.on_disk(move |root| {
+            let files = root.files(&build, attempt);
+            let is_there = files.spec()?.is_some_and(|spec| spec.uid == uid);
+            if is_there { files.said(LONGEST_LOG) } else { Ok(None) }
+        })
+        .await
     }
 
     fn condition(&self) -> Condition {

@@ -108,7 +108,7 @@ impl Found {
             deleting: self.deleted_at.is_some(),
             forced: false,
             held: !self.released,
-            installation: None,
+            installation: self.spec.installation.clone(),
             traceparent: Some(self.spec.traceparent.clone()),
             node: None,
             phase,

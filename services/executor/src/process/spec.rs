@@ -28,6 +28,9 @@ pub(crate) struct Spec {
     pub(crate) build: BuildKey,
     pub(crate) attempt: u32,
     pub(crate) source: String,
+    /// Whose launcher has made it.
+    #[serde(default)]
+    pub(crate) installation: Option<String>,
     pub(crate) traceparent: String,
     pub(crate) created_at: Timestamp,
     pub(crate) command: Vec<String>,
@@ -98,6 +101,7 @@ impl Spec {
             build: launch.build.clone(),
             attempt: launch.attempt,
             source: launch.source.clone(),
+            installation: None,
             traceparent: launch.traceparent.clone(),
             created_at: now,
             command,

@@ -39,11 +39,15 @@ async fn a_build_runs_in_its_workspace_and_hands_over_its_result() {
 async fn a_step_that_fails_is_named_and_stops_the_build() {
     let yard = Yard::new("");
     let launch = steps(&[("compile", "true"), ("unit tests", "echo broken; exit 3"), ("never", "echo reached")]);
-    yard.run(&launch).await;
+    let uid = yard.run(&launch).await;
     let ended = yard.until(&launch, |seen| seen.dead).await;
     assert_eq!((ended.phase, ended.exit, ended.result.clone()), (Phase::Failed, Some(3), None));
     assert_eq!(ended.end(), Some(Reason::StepFailed("unit tests".to_owned(), 3)));
-    assert_eq!(yard.output(&launch), "broken\nswitchyard: step \"unit tests\" failed with exit code 3\n");
+    let said = "broken\nswitchyard: step \"unit tests\" failed with exit code 3\n";
+    assert_eq!(yard.output(&launch), said);
+    assert_eq!(yard.executor.log(&launch.build, 1, &uid).await, Ok(Some(said.as_bytes().to_owned())));
+    assert_eq!(yard.executor.log(&launch.build, 1, "another").await, Ok(None));
+    assert_eq!(yard.executor.list().await, Ok(vec![ended]));
 }
 
 #[tokio::test]
@@ -172,16 +176,17 @@ async fn a_build_outlives_whoever_launched_it() {
     let launch = steps(&[("wait", "while [ ! -e \"$GO\" ]; do sleep 0.05; done; echo went")]);
     let go = yard.folder().join("go");
     let launch = yard::with_variable(launch, "GO", go.to_str().unwrap());
-    let first = yard.again();
+    let first = yard.again().of_installation("one".to_owned());
     let uid = first.create(&launch).await.unwrap();
     first.ungate(&launch.build, 1, &uid).await.unwrap();
     drop(first);
     yard.until(&launch, |seen| seen.phase == Phase::Running).await;
-    let second = yard.again();
+    let second = yard.again().of_installation("another".to_owned());
     assert_eq!(second.create(&launch).await, Ok(uid.clone()), "a launcher that comes back finds what the first has made");
     second.ungate(&launch.build, 1, &uid).await.unwrap();
     fs::write(go, "").unwrap();
-    assert_eq!(yard.until(&launch, |seen| seen.dead).await.end(), Some(Reason::Succeeded));
+    let ended = yard.until(&launch, |seen| seen.dead).await;
+    assert_eq!((ended.end(), ended.installation.as_deref()), (Some(Reason::Succeeded), Some("one")));
     assert_eq!(yard.output(&launch), "went\n");
 }
 

@@ -117,7 +117,7 @@ pub(super) async fn judge(bus: &Bus, up: &Up) -> anyhow::Result<ExitCode> {
         println!("{:26} {:12} {row}", sample.name, if right { "yes" } else { "NO" });
     }
     let left = left(up).await?;
-    println!("{} left: {left}", if up.stack.control_plane().is_some() { "pods" } else { "builds" });
+    println!("{} left: {left}", if up.stack.control_plane().is_some() { "pods" } else { "processes" });
     let code = if wrong == 0 && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     Ok(code)
 }
@@ -159,7 +159,7 @@ async fn dead_letters(bus: &Bus) -> anyhow::Result<Vec<DeadLetter>> {
     Ok(letters.collect().await)
 }
 
-/// Waits a moment for the last pods, or folders of builds, to go; answers how many stay.
+/// Waits a moment for the last pods, or processes of builds, to go; answers how many stay.
 async fn left(up: &Up) -> anyhow::Result<usize> {
     let pods = up.stack.control_plane().map(|cluster| cluster.client(ClusterUser::Admin)).transpose()?;
     let pods: Option<Api<Pod>> = pods.map(|client| Api::namespaced(client, ControlPlane::NAMESPACE));
@@ -177,5 +177,5 @@ async fn count(pods: Option<&Api<Pod>>, up: &Up) -> anyhow::Result<usize> {
         Some(pods) => pods.list(&ListParams::default()).await.context("list pods")?.items.len(),
         None => 0,
     };
-    Ok(pods + up.local.left())
+    Ok(pods + up.local.running())
 }

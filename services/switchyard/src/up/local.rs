@@ -40,13 +40,9 @@ impl Local {
         self.held.iter().map(|(name, _)| name.as_str())
     }
 
-    /// How many builds have a folder still.
-    pub(super) fn left(&self) -> usize {
-        let builds = |(name, _): &(String, Lifeline)| {
-            let entries = std::fs::read_dir(self.folder.join(name)).into_iter().flatten().flatten();
-            entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("b-")).count()
-        };
-        self.held.iter().map(builds).sum()
+    /// How many builds run still.
+    pub(super) fn running(&self) -> usize {
+        self.held.iter().map(|(_, lifeline)| lifeline.running()).sum()
     }
 
     /// Ends the builds that still run, and waits for that.

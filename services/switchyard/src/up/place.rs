@@ -33,7 +33,10 @@ pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
     }
     let unisolated = local.executors().collect::<Vec<_>>().join(", ");
     if !unisolated.is_empty() {
-        println!("builds      {}   (executors {unisolated})\n{NO_ISOLATION}", local.folder());
+        println!(
+            "builds      {}   (executors {unisolated}; each says what it does in its output.log)\n{NO_ISOLATION}",
+            local.folder()
+        );
     }
     println!("services    {}", services.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", "));
     println!("logs        {}", stack.folder().display());

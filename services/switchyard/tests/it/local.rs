@@ -50,7 +50,7 @@ async fn the_demo_runs_real_commands_and_each_build_ends_as_it_should() {
         assert!(row.is_some_and(|row| row.contains(wanted)), "{sample}:\n{said}");
     }
     assert!(said.contains("NO ISOLATION") && said.contains("on local (no isolation)"), "{said}");
-    assert!(said.contains("builds left: 0"), "{said}");
+    assert!(said.contains("processes left: 0"), "{said}");
     assert_eq!(of(&folder(&said)), [0; 0], "no process is left");
 }
 
