@@ -62,6 +62,8 @@ pub(crate) enum Unlaunchable {
          send the build to another executor, or set executors.{executor}.ignoreImage: true to run its steps without the image"
     )]
     Image { image: String, executor: String },
+    #[error("a build of Screwdriver's runs under Screwdriver's launcher in a pod: send it to an executor of plugin kubernetes")]
+    Screwdriver,
     #[error("a build without steps runs its image's entry point, and this executor has no images: give it steps")]
     NoSteps,
     #[error(
@@ -85,6 +87,9 @@ impl Spec {
         let spec = &launch.spec;
         if !options.ignore_image && !spec.image.is_empty() {
             return Err(Unlaunchable::Image { image: spec.image.clone(), executor: launch.executor.clone() });
+        }
+        if spec.screwdriver_build.is_some() {
+            return Err(Unlaunchable::Screwdriver);
         }
         if let Some(secret) = spec.secrets.first() {
             return Err(Unlaunchable::Secret(secret.name.clone()));
@@ -153,7 +158,7 @@ fn check_lengths(launch: &Launch) -> Result<(), Unlaunchable> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use switchyard_events::{BuildSpec, Limits as Times, SecretRef};
+    use switchyard_events::{BuildSpec, Limits as Times, ScrewdriverBuild, SecretRef};
     use switchyard_fleet::{Executor, Fleet};
 
     use super::*;
@@ -207,6 +212,8 @@ pub(crate) mod tests {
         let mut launch = launch();
         launch.spec.steps.clear();
         assert!(spec("ignoreImage: true", &launch).unwrap_err().contains("give it steps"));
+        launch.spec.screwdriver_build = Some(ScrewdriverBuild::default());
+        assert!(spec("ignoreImage: true", &launch).unwrap_err().contains("Screwdriver's launcher"));
     }
 
     #[test]

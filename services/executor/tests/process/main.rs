@@ -128,6 +128,21 @@ async fn a_step_that_minds_sigterm_may_clean_up() {
 }
 
 #[tokio::test]
+async fn a_step_that_runs_in_any_case_runs_within_the_grace() {
+    let yard = Yard::new("terminationGrace: 60s");
+    let mut launch = steps(&[("long", "echo up; sleep 600"), ("never", "echo reached"), ("tidy", "sleep 0.2; echo tidied")]);
+    launch.spec.steps[2].always = true;
+    let uid = yard.run(&launch).await;
+    yard.until_output(&launch, "up").await;
+    yard.executor.delete(&launch.build, 1, &uid).await.unwrap();
+    let ended = yard.until(&launch, |seen| seen.dead).await;
+    let said = yard.output(&launch);
+    assert!(said.contains("tidied") && !said.contains("reached"), "{said}");
+    assert_eq!(ended.end(), Some(Reason::Deleted));
+    assert_eq!(ended.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(), ["long", "tidy"]);
+}
+
+#[tokio::test]
 async fn what_a_build_leaves_running_dies_with_it() {
     let yard = Yard::new("");
     let launch = steps(&[("daemon", "setsid sleep 600 > /dev/null 2>&1 & sleep 600 & echo left")]);
