@@ -15,6 +15,7 @@ mod ledger;
 mod provision;
 mod provisioned;
 mod publish;
+mod recorded;
 mod retry;
 mod settle;
 mod stored;

@@ -19,6 +19,12 @@ pub struct StoredError {
     error: String,
 }
 
+impl StoredError {
+    pub(crate) fn new(what: impl Into<String>, error: impl Into<String>) -> Self {
+        Self { what: what.into(), error: error.into() }
+    }
+}
+
 impl Bus {
     /// The event at that place of a stream; `None` where the stream no longer has it, or it can no longer be read.
     ///

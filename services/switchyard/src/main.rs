@@ -47,6 +47,10 @@ enum Command {
     },
     /// Checks, applies and shows the fleet that the services work by.
     Config(tools::config::Args),
+    /// Says where a build goes, or went, and why: every executor, what speaks against it, and what it draws.
+    Explain(tools::Told<tools::explain::Args>),
+    /// Routes recorded requests by the fleet that holds and by another, and says what would move. Publishes nothing.
+    Simulate(tools::Told<tools::simulate::Args>),
     /// Publishes events and build files, and says each one's id, build and trace.
     Publish(tools::Told<tools::publish::Args>),
     /// Asks for builds to be stopped.
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
         Command::Supervise { folder } => switchyard_executor::supervise(&folder),
         Command::Confined { folder, supervisor } => switchyard_executor::confined(&folder, supervisor),
         Command::Config(args) => tools::config::config(&args),
+        Command::Explain(told) => tools::explain::explain(&told),
+        Command::Simulate(told) => tools::simulate::simulate(&told),
         Command::Publish(told) => tools::publish::publish(&told),
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Doctor(told) => tools::doctor::doctor(&told),

@@ -133,6 +133,10 @@ where
     };
     let (executor, builds) = (executor.to_owned(), builds.folder.clone());
     run(name, settings, |service| async move {
+        if let Some(fleet) = &file {
+            // A wrong file is told at once, also where it will not be what counts.
+            place(named(fleet, &executor)?, builds.as_deref(), None).await?;
+        }
         let bus = Bus::new(service.nats.clone());
         let Some(mut now) = source::begin(&bus, file, &service.shutdown).await else { return Ok(()) };
         let mut later = std::pin::pin!(now.successors(&bus));

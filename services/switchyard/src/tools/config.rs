@@ -166,6 +166,13 @@ async fn show(bus: &Bus, Which { which }: &Which) -> anyhow::Result<()> {
     term::say(&found.text)
 }
 
+/// The fleet that the services work by.
+pub(super) async fn holds(bus: &Bus) -> anyhow::Result<Fleet> {
+    let applied = bus.fleets().await?;
+    let holds = holding(&applied).and_then(|applied| Fleet::parse(&applied.text).ok());
+    holds.context("no fleet has been applied: name a fleet file")
+}
+
 /// The newest that can be read: what the services work by.
 fn holding(applied: &[AppliedFleet]) -> Option<&AppliedFleet> {
     applied.iter().rev().find(|applied| revision_of(applied).is_some())

@@ -226,3 +226,66 @@ async fn a_killed_router_and_a_changed_fleet_lose_nothing_and_route_nothing_twic
     assert!(by.values().all(|executors| executors.len() == 1), "each route is what its revision says: {by:?}");
     yard.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_is_explained_and_a_change_is_tried_without_a_word() {
+    let yard = Routing::start(1).await;
+    let file = |name: &str, text: &str| {
+        let path = yard.stack.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (before, after) = (file("before.yaml", BEFORE), file("after.yaml", AFTER));
+    let halves = "version: 1\nexecutor: {plugin: k8s, k8s: {weightage: 1, exclusion: [rhel6]}, k8s-vm: {weightage: 1}}\n";
+    let halves = file("halves.yaml", halves);
+    let json = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
+
+    // A file: nothing is published, and with --config no broker is needed.
+    let build = file("web.yaml", "image: reg/rhel6:1\n");
+    let told = json(yard.says(&["explain", &build, "--config", &halves, "--json"], "").await);
+    assert_eq!((&told["executor"], &told["rule"]), (&json!("k8s-vm"), &json!("weight")));
+    assert_eq!(told["executors"][0]["against"], "image reg/rhel6:1 matches exclusion \"rhel6\"");
+    assert!(told["executors"][1]["score"].as_f64().unwrap() > 0.0 && told["executors"][1]["wins"] == true);
+    let text = yard.says(&["explain", &build, "--config", &halves], "").await;
+    assert!(text.contains("goes to   k8s-vm, by weight") && text.contains("wins"), "{text}");
+    assert!(yard.fails(&["explain", &build], "").await.contains("no fleet has been applied"));
+
+    // A past build: what was decided then, and drawn again where that fleet is known.
+    let mut builds = Vec::new();
+    for n in 0..40 {
+        builds.push(yard.request(&format!("x-{n}")).await);
+    }
+    yard.settled(40).await;
+    let id = builds[0].to_string();
+    let told = json(yard.says(&["explain", &id, "--json"], "").await);
+    assert_eq!((&told["executor"], &told["attempt"]), (&json!("k8s"), &json!(1)));
+    assert!(told["note"].as_str().unwrap().contains("is not kept"), "{told}");
+    let told = json(yard.says(&["explain", &id, "--json", "--config", &before], "").await);
+    assert!(told["note"].is_null() && told["executors"][0]["score"].is_number(), "{told}");
+    yard.says(&["config", "apply", &before], "").await;
+    yard.says(&["config", "apply", &after], "").await;
+    let told = json(yard.says(&["explain", &id, "--json"], "").await);
+    assert_eq!((&told["executor"], told["note"].is_null()), (&json!("k8s"), true), "the fleet of then, not that of now");
+    let unknown = BuildKey::of("a", "b", "c").to_string();
+    assert!(yard.fails(&["explain", &unknown], "").await.contains("has no decision about build"));
+
+    // What would move.
+    let stored = async || {
+        let js = yard.bus.jetstream();
+        let (ci, yard) = (js.get_stream("CI").await.unwrap(), js.get_stream("YARD").await.unwrap());
+        (ci.cached_info().state.last_sequence, yard.cached_info().state.last_sequence)
+    };
+    let at = stored().await;
+    let told = json(yard.says(&["simulate", "--config", &before, "--json"], "").await);
+    assert_eq!((&told["requests"], told["moved"].as_array().unwrap().len()), (&json!(40), 40));
+    assert_eq!((&told["executors"]["k8s"]["new"], &told["executors"]["k8s-vm"]["old"]), (&json!(40), &json!(40)));
+    let told = json(yard.says(&["simulate", "--config", &halves, "--old", &before, "--since", "1h", "--json"], "").await);
+    let moved = told["moved"].as_array().unwrap().len();
+    assert!((5..35).contains(&moved) && told["executors"]["k8s-vm"]["new"] == moved, "{told}");
+    let text = yard.says(&["simulate", "--config", &before, "--list", "3"], "").await;
+    assert!(text.starts_with("40 requests, 40 of them move") && text.contains("and 37 more"), "{text}");
+    let same = yard.says(&["simulate", "--config", &after], "").await;
+    assert!(same.starts_with("40 requests, 0 of them move"), "{same}");
+    assert_eq!(stored().await, at, "nothing was published");
+    yard.stop().await;
+}

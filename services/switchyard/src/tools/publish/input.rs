@@ -16,35 +16,40 @@ const SOURCE: &str = "/switchyard/cli";
 
 /// One event to publish.
 #[derive(Clone, Debug)]
-pub(super) struct Input {
+pub(in crate::tools) struct Input {
     /// The file, and which part of it if it has several.
-    pub(super) place: String,
-    pub(super) event: Event,
+    pub(in crate::tools) place: String,
+    pub(in crate::tools) event: Event,
     /// The build that it asks for; an event may also only tell something.
-    pub(super) build: Option<BuildKey>,
+    pub(in crate::tools) build: Option<BuildKey>,
 }
 
 /// What a plain build needs to become an event.
 #[derive(Clone, Debug)]
-pub(super) struct Plain {
+pub(in crate::tools) struct Plain {
     /// The event's type, if it was asked for; events have their own.
-    pub(super) event_type: Option<String>,
+    pub(in crate::tools) event_type: Option<String>,
     /// The subject id.
-    pub(super) name: String,
-    pub(super) tenant: String,
-    pub(super) now: Timestamp,
+    pub(in crate::tools) name: String,
+    pub(in crate::tools) tenant: String,
+    pub(in crate::tools) now: Timestamp,
 }
 
 /// Something that cannot be published, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {why}")]
-pub(super) struct Malformed {
+pub(in crate::tools) struct Malformed {
     place: String,
     why: String,
 }
 
 /// Everything in a file. `draw` gives each plain build an id of its own.
-pub(super) fn read(file: &str, bytes: &[u8], plain: &Plain, mut draw: impl FnMut() -> String) -> Result<Vec<Input>, Malformed> {
+pub(in crate::tools) fn read(
+    file: &str,
+    bytes: &[u8],
+    plain: &Plain,
+    mut draw: impl FnMut() -> String,
+) -> Result<Vec<Input>, Malformed> {
     let failed = |why: String| Malformed { place: file.to_owned(), why };
     let text = std::str::from_utf8(bytes).map_err(|error| failed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     let items = items(file, text).map_err(&failed)?;
@@ -117,10 +122,15 @@ fn build(item: &RawValue, plain: &Plain, id: String) -> Result<Event, String> {
     event.to_cloudevent().map_err(|error| error.to_string())
 }
 
+/// The event as it would be delivered, had its tenant published it.
+pub(in crate::tools) fn delivered(event: &Event, tenant: &str, now: Timestamp) -> Delivery {
+    let subject = ci(tenant, event.ty());
+    Delivery { subject, stream: "CI".into(), sequence: 0, delivered: 1, stored: now, event: event.clone() }
+}
+
 /// Whether our services could read it, and which build it asks for.
 fn check(event: &Event, plain: &Plain) -> Result<Option<BuildKey>, String> {
-    let subject = ci(&plain.tenant, event.ty());
-    let delivery = Delivery { subject, stream: "CI".into(), sequence: 0, delivered: 1, stored: plain.now, event: event.clone() };
+    let delivery = delivered(event, &plain.tenant, plain.now);
     if event.ty().starts_with("dev.cdevents") {
         delivery.cdevent().map_err(|error| error.to_string())?;
     }

@@ -1,6 +1,6 @@
 //! `switchyard publish`: events and plain build files go to the stream of incoming events, each as the start of a trace.
 
-mod input;
+pub(super) mod input;
 mod traced;
 
 use std::{io::Read as _, path::Path, process::ExitCode};
