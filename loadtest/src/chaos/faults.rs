@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use switchyard_dev::Server;
+use switchyard_dev::{Server, StartError};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{dice::Dice, yard::Yard};
@@ -57,7 +57,9 @@ pub(crate) async fn inject(yard: &Yard, a_minute: u32, mut dice: Dice, until: In
         let long = dice.below(6) == 0 && targets[at].ours;
         let last = dice.between(Duration::from_millis(100), if long { LONG } else { SHORT });
         // The dice are thrown in any case: what can be harmed depends on the machine, the schedule must not.
-        if harmed[at] {
+        let broker = |target: &Target<'_>| target.name.starts_with("nats");
+        let no_majority = broker(&targets[at]) && targets.iter().zip(&harmed).any(|(other, harmed)| *harmed && broker(other));
+        if harmed[at] || no_majority {
             continue;
         }
         harmed[at] = true;
@@ -104,7 +106,7 @@ async fn harm(server: &Server, fault: Fault, last: Duration) -> anyhow::Result<(
         Fault::Kill => {
             server.kill().await;
             sleep(last / 3).await;
-            server.restart().await?;
+            start(server).await?;
         }
         Fault::Pause => {
             server.pause();
@@ -113,10 +115,21 @@ async fn harm(server: &Server, fault: Fault, last: Duration) -> anyhow::Result<(
         }
         Fault::Restart => {
             server.stop(Duration::from_secs(25)).await;
-            server.restart().await?;
+            start(server).await?;
         }
     }
     Ok(())
+}
+
+/// Starts it again. While what it needs is harmed all the time, it may not become ready at once: that is not its fault.
+async fn start(server: &Server) -> anyhow::Result<()> {
+    for _ in 0..3 {
+        match server.restart().await {
+            Err(StartError::NotReady { .. }) => {}
+            done => return Ok(done?),
+        }
+    }
+    Ok(server.restart().await?)
 }
 
 /// The replicas of one service are one row of the table.

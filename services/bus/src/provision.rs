@@ -10,7 +10,10 @@ use async_nats::jetstream::{
 
 use switchyard_events::Heartbeat;
 
-use crate::{Bus, Sizes, consumers, streams, topology::BUCKETS};
+use crate::{
+    Bus, Sizes, consumers, streams,
+    topology::{BUCKETS, LOGS_KEPT},
+};
 
 /// Something that had to be made or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +112,11 @@ impl Unlimited for Config {
 
 /// How long a bucket keeps a value: heartbeats stop counting by themselves.
 fn age_of(bucket: &str) -> Duration {
-    if bucket == "executors" { Heartbeat::FRESH.unsigned_abs() } else { Duration::ZERO }
+    match bucket {
+        "executors" => Heartbeat::FRESH.unsigned_abs(),
+        "logs" => LOGS_KEPT,
+        _ => Duration::ZERO,
+    }
 }
 
 async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Change>, ProvisionError> {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, future::Future, str::FromStr as _};
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, Subject, header,
-    jetstream::{context::PublishErrorKind, message::PublishMessage},
+    jetstream::{context::PublishErrorKind, kv::CreateErrorKind, message::PublishMessage},
 };
 use cloudevents::{AttributesReader as _, Event};
 use futures::FutureExt as _;
@@ -12,7 +12,7 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use switchyard_events::{Encoded, Outgoing, encode_owned, message_id};
+use switchyard_events::{BuildKey, Encoded, Outgoing, encode_owned, message_id};
 
 use crate::{Bus, trace};
 
@@ -39,6 +39,21 @@ pub enum Published {
 pub trait Events: Send + Sync {
     /// Stores an event; of one that may exist only once, says whether it did already.
     fn publish(&self, outgoing: Outgoing) -> impl Future<Output = Result<Published, PublishError>> + Send;
+
+    /// Keeps the end of what an attempt has said; where there is one already, that stays.
+    fn keep_log(
+        &self,
+        _build: &BuildKey,
+        _attempt: u32,
+        _text: Vec<u8>,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Whether the end of what an attempt has said is kept.
+    fn has_log(&self, _build: &BuildKey, _attempt: u32) -> impl Future<Output = bool> + Send {
+        async { true }
+    }
 }
 
 impl Events for Bus {
@@ -55,6 +70,25 @@ impl Events for Bus {
         context.span().end();
         stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
     }
+
+    async fn keep_log(&self, build: &BuildKey, attempt: u32, text: Vec<u8>) -> Result<(), PublishError> {
+        let key = log_key(build, attempt);
+        let failed = |reason: String| PublishError { subject: format!("log {key}"), reason };
+        let store = self.js.get_key_value("logs").await.map_err(|error| failed(error.to_string()))?;
+        match store.create(&key, text.into()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    async fn has_log(&self, build: &BuildKey, attempt: u32) -> bool {
+        self.log(build, attempt).await.is_ok_and(|log| log.is_some())
+    }
+}
+
+pub(crate) fn log_key(build: &BuildKey, attempt: u32) -> String {
+    format!("{build}.{attempt}")
 }
 
 impl Bus {

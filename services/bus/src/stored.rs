@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use switchyard_events::{BuildKey, Clock, Record};
 
-use crate::{Bus, Delivery, delivery::read_event};
+use crate::{Bus, Delivery, delivery::read_event, publish::log_key};
 
 /// What is stored could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,17 @@ impl Bus {
             clocks.extend(Clock::armed(&subject));
         }
         Ok(clocks)
+    }
+
+    /// The end of what an attempt has said, where it was kept.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn log(&self, build: &BuildKey, attempt: u32) -> Result<Option<String>, StoredError> {
+        let failed = |error: String| StoredError { what: format!("log of build {build}"), error };
+        let store = self.js.get_key_value("logs").await.map_err(|error| failed(error.to_string()))?;
+        let kept = store.get(log_key(build, attempt)).await.map_err(|error| failed(error.to_string()))?;
+        Ok(kept.map(|text| String::from_utf8_lossy(&text).into_owned()))
     }
 
     /// A name for this installation, which no other has: it begins when its ledger is made.

@@ -35,8 +35,12 @@ impl Default for Sizes {
     }
 }
 
-/// The key-value buckets: the ledger, heartbeats of executors, the fleet's configuration, the trainer's checkpoints.
-pub const BUCKETS: [&str; 4] = ["builds", "executors", "config", "trainer"];
+/// The key-value buckets: the ledger, heartbeats of executors, the fleet's configuration, the trainer's checkpoints, what ended
+/// builds have said.
+pub const BUCKETS: [&str; 5] = ["builds", "executors", "config", "trainer", "logs"];
+
+/// How long what a build has said is kept.
+pub(crate) const LOGS_KEPT: Duration = Duration::from_hours(30 * 24);
 
 const DAY: Duration = Duration::from_hours(24);
 const ROUTED: &str = "yard.dev.cdeventsx.switchyard-build.routed.*.*.*";

@@ -68,7 +68,8 @@ pub trait Executor: Send + Sync + 'static {
         self.delete(build, attempt, uid)
     }
 
-    /// The end of what the build of that uid has said, with its secrets made unreadable; none where there is nothing to be read.
+    /// The last 64 KiB of what the build of that uid has said, with its secrets made unreadable; none where there is nothing to be
+    /// read. It may ask a machine that does not answer: it takes a few seconds at most.
     fn log(
         &self,
         _build: &BuildKey,

@@ -8,6 +8,7 @@ mod condition;
 mod executor;
 mod kubernetes;
 mod launch;
+mod mask;
 mod observed;
 mod place;
 mod process;

@@ -6,7 +6,7 @@ use switchyard_bus::{
 };
 use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Record};
 use switchyard_executor::{Executor, Unreachable};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::Reaper;
 
@@ -169,14 +169,38 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         let Target { build, attempt, uid } = target;
         match (act, uid) {
             (Act::Condemn(Decision { reason, message, .. }), _) => info!(%build, attempt, %reason, message, "pod condemned"),
-            (Act::Settle, _) => settle(&self.bus, build, record, attempt).await?,
+            (Act::Settle, _) => {
+                settle(&self.bus, build, record, attempt).await?;
+                self.keep_log(target, record).await;
+            }
             (Act::Arm(kind, at), _) => self.bus.arm(&self.clock(build, attempt, *kind), *at, &record.request.trace).await?,
             (Act::Ungate, Some(uid)) => self.executor.ungate(build, attempt, uid).await?,
-            (Act::Release, Some(uid)) => self.executor.release(build, attempt, uid).await?,
+            (Act::Release, Some(uid)) => {
+                self.keep_log(target, record).await;
+                self.executor.release(build, attempt, uid).await?;
+            }
             (Act::Delete, Some(uid)) => self.executor.delete(build, attempt, uid).await?,
             (Act::Decide(_) | Act::Start(_) | Act::LookAgain(_) | Act::Ungate | Act::Release | Act::Delete, _) => {}
         }
         Ok(())
+    }
+
+    /// Keeps what an ended attempt has said, once: when its end is made known, and at the latest before its pod is let go. A log
+    /// that cannot be read holds up nothing.
+    async fn keep_log(&self, Target { build, attempt, uid }: Target<'_>, record: &Record) {
+        let (Some(uid), Some(ended)) = (uid, record.attempt(attempt)) else { return };
+        let ran = ended.is_bound_to(uid) && ended.started_at.is_some() && ended.decided.is_some();
+        if !ran || self.bus.has_log(build, attempt).await {
+            return;
+        }
+        let kept = match self.executor.log(build, attempt, uid).await {
+            Ok(Some(text)) => self.bus.keep_log(build, attempt, text).await.map_err(|error| error.to_string()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = kept {
+            debug!(%build, attempt, error, "what it said is not kept yet");
+        }
     }
 
     /// Said before it is written down: the other way round, a crash in between would leave it unsaid, and no clock would count.

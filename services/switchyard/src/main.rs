@@ -59,6 +59,8 @@ enum Command {
     Doctor(tools::Told<tools::doctor::Args>),
     /// Shows builds: where they run, how far they are, how they ended and why.
     Builds(tools::Told<tools::builds::Args>),
+    /// Shows the end of what a build has said.
+    Logs(tools::Told<tools::logs::Args>),
     /// Shows a build's trace as a tree of spans.
     Trace(tools::Told<tools::trace::Args>),
     /// Looks once for what clocks and watches have missed, and sees to it.
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Doctor(told) => tools::doctor::doctor(&told),
         Command::Builds(told) => tools::builds::builds(&told),
+        Command::Logs(told) => tools::logs::logs(&told),
         Command::Trace(told) => tools::trace::trace(&told),
         Command::Sweep(told) => tools::sweep::sweep(&told),
         Command::Release(told) => tools::sweep::release(&told),

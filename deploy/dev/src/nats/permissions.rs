@@ -56,6 +56,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .gets("TIMERS")
             .reads("config")
             .lists("config")
+            .writes("logs")
             .sees("DEAD")
             .publishes(["$JS.API.STREAM.PURGE.TIMERS", "$JS.API.STREAM.MSG.DELETE.KV_builds"])
             .writes("builds")
@@ -91,7 +92,7 @@ fn operator() -> Permissions {
         .into_iter()
         .chain(["CONSUMER.LIST.>", "CONSUMER.INFO.>", "STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"]);
     let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>", "$KV.config.>"]);
-    for stream in ["CI", "YARD", "TIMERS", "INFERENCE", "DEAD", "KV_builds", "KV_executors", "KV_config"] {
+    for stream in ["CI", "YARD", "TIMERS", "INFERENCE", "DEAD", "KV_builds", "KV_executors", "KV_config", "KV_logs"] {
         user = user.follows(stream);
     }
     let mut permissions = user.done();

@@ -8,6 +8,7 @@ mod breaker;
 mod cause;
 mod connect;
 mod examine;
+mod log;
 mod marks;
 mod observe;
 mod pod;
@@ -227,6 +228,10 @@ impl Executor for Kubernetes {
 
     async fn release(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
         self.patch(build, attempt, uid, json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [marks::FINALIZER]}})).await
+    }
+
+    async fn log(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<Option<Vec<u8>>, Unreachable> {
+        self.log_of(&marks::pod_name(build, attempt), uid).await
     }
 
     fn condition(&self) -> Condition {

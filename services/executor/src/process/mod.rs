@@ -34,7 +34,10 @@ pub use confined::confined;
 pub use lifeline::Lifeline;
 pub use supervise::supervise;
 
-use crate::{Condition, CreateError, Executor, Launch, Observed, Seen, Unreachable};
+use crate::{
+    Condition, CreateError, Executor, Launch, Observed, Seen, Unreachable,
+    mask::{is_secret, masked},
+};
 use files::{Files, Marker};
 use observe::Found;
 use root::Root;
@@ -210,8 +213,10 @@ impl Executor for Process {
         let (build, uid) = (build.clone(), uid.to_owned());
         self.on_disk(move |root| {
             let files = root.files(&build, attempt);
-            let is_there = files.spec()?.is_some_and(|spec| spec.uid == uid);
-            if is_there { files.said(LONGEST_LOG) } else { Ok(None) }
+            let Some(spec) = files.spec()?.filter(|spec| spec.uid == uid) else { return Ok(None) };
+            let secrets = spec.env.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+            let said = files.said(LONGEST_LOG)?;
+            Ok(said.map(|said| masked(&String::from_utf8_lossy(&said), secrets).into_bytes()))
         })
         .await
     }

@@ -9,6 +9,7 @@ pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 mod find;
+pub(crate) mod logs;
 pub(crate) mod publish;
 pub(crate) mod screen;
 pub(crate) mod simulate;

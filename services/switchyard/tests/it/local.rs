@@ -132,6 +132,45 @@ async fn a_killed_supervisor_costs_an_attempt_and_no_build() {
     stack.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_says_is_read_while_it_runs_and_kept_without_secrets_when_its_folder_is_gone() {
+    let (stack, services, bus) = laptop().await;
+    let go = stack.folder().join("go");
+    let step = format!("echo begun with $NPM_TOKEN; while [ ! -e {} ]; do sleep 0.1; done; echo done", go.display());
+    let steps = json!([{"name": "speak", "run": step}]);
+    let build = publish(&bus, "speaks", json!({"image": "a", "steps": steps, "env": {"NPM_TOKEN": "hunter2hunter2"}})).await;
+    let logs = |more: &[&str]| {
+        let credentials = stack.nats().credentials("cli").unwrap();
+        let mut logs = Command::new(program());
+        logs.args(["logs", build.as_str()]).args(more).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        logs.env("NATS_URL", stack.nats().url()).env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
+        logs.env("SWITCHYARD_BUILDS", stack.folder().join("builds"));
+        logs
+    };
+    let fleet = stack.folder().join("fleet.yaml");
+    let live = ["--config", fleet.to_str().unwrap()];
+    until("its first words are read where it runs", PATIENCE, async || {
+        let said = logs(&live).output().await.ok()?;
+        (said.stdout == b"begun with ***\n").then_some(())
+    })
+    .await;
+    let mut following = logs(&[&live[..], &["--follow"]].concat()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("begun with ***"));
+    fs::write(go, "").unwrap();
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("done"));
+    assert!(following.wait().await.unwrap().success(), "it ends with the build");
+    all_succeeded(&bus, std::slice::from_ref(&build)).await;
+    until("its folder is gone", PATIENCE, async || {
+        (!stack.folder().join(format!("builds/local/b-{build}-1")).exists()).then_some(())
+    })
+    .await;
+    assert_eq!(bus.log(&build, 1).await.unwrap().as_deref(), Some("begun with ***\ndone\n"));
+    assert_eq!(logs(&[]).output().await.unwrap().stdout, b"begun with ***\ndone\n");
+    assert!(services.stop().await.is_empty());
+    stack.stop().await;
+}
+
 async fn laptop() -> (Stack, Services, Bus) {
     let executors = vec!["local".to_owned()];
     let options = StackOptions { executors: executors.clone(), ..StackOptions::default() };

@@ -1,0 +1,53 @@
+//! What a build has said, as its node tells it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt as _, api::LogParams};
+use tokio::time::timeout;
+
+use super::{Kubernetes, pod::CONTAINER, refusal::with_causes};
+use crate::{
+    Unreachable,
+    mask::{is_secret, masked, tail},
+};
+
+/// How much of a log is kept.
+pub(crate) const KEPT: usize = 64 << 10;
+
+/// Lines that are asked for, and the most bytes of them: no question can be for the last bytes.
+const LINES: i64 = 2000;
+const MOST: i64 = 4 << 20;
+
+/// The API server asks the node, which may not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Kubernetes {
+    /// The end of the log of the pod of that name, if it is still that uid.
+    ///
+    /// It is asked beside the breaker: a node that does not answer says nothing about the API server.
+    pub(super) async fn log_of(&self, name: &str, uid: &str) -> Result<Option<Vec<u8>>, Unreachable> {
+        let Some(pod) = self.get(name).await?.filter(|pod| pod.uid().as_deref() == Some(uid)) else { return Ok(None) };
+        let params = LogParams {
+            container: Some(CONTAINER.to_owned()),
+            tail_lines: Some(LINES),
+            limit_bytes: Some(MOST),
+            ..LogParams::default()
+        };
+        let request = self.pods().logs(name, &params).map_err(|error| Unreachable(with_causes(&error)))?;
+        let text = match timeout(PATIENCE, self.client.request_text(request)).await {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => return Err(Unreachable(with_causes(&error))),
+            Err(_) => return Err(Unreachable(format!("no log within {} s", PATIENCE.as_secs()))),
+        };
+        let text = masked(&text, secrets(&pod));
+        Ok((!text.is_empty()).then(|| tail(&text, KEPT).as_bytes().to_vec()))
+    }
+}
+
+/// The values of the pod's variables that look like secrets. Those of Secrets are not in it: they are not ours to read.
+fn secrets(pod: &Pod) -> Vec<&str> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let variables = containers.flat_map(|container| container.env.iter().flatten());
+    variables.filter(|variable| is_secret(&variable.name)).filter_map(|variable| variable.value.as_deref()).collect()
+}
