@@ -56,6 +56,13 @@ impl Desk<'_> {
         self.problems.add(&place, line, rule);
     }
 
+    /// Warns of the value that stands under these keys, if one does.
+    fn warn(&mut self, keys: &[&str], rule: &str) {
+        if let Some((line, _)) = self.find(keys) {
+            self.problems.warn(&keys.iter().fold(Place::root(), |place, key| place.key(key)), line, rule);
+        }
+    }
+
     /// The line and the value of what stands under these keys.
     fn find(&self, keys: &[&str]) -> Option<(usize, &Node)> {
         keys.iter().try_fold((0, self.tree), |(_, node), key| {
@@ -231,6 +238,7 @@ fn check_clocks(clocks: &Clocks, desk: &mut Desk<'_>) {
             desk.add(&["clocks", key], "must be more than 0");
         }
     }
+    desk.warn(&["clocks", "rerouteAfter"], "has no effect yet: a build waits for its executor until `queued` is over");
 }
 
 fn check_tenants(tenants: &BTreeMap<String, Tenant>, names: &[String], desk: &mut Desk<'_>) {
@@ -245,10 +253,7 @@ fn check_tenants(tenants: &BTreeMap<String, Tenant>, names: &[String], desk: &mu
             let rule = format!("{pattern:?} is neither an annotation's key nor a beginning such as prefix/*");
             desk.add(&["tenants", name, "annotations"], rule);
         }
-        if tenant.running.is_some() {
-            let place = Place::root().key("tenants").key(name).key("running");
-            desk.problems.warn(&place, 0, "has no effect yet: builds of one tenant are not counted");
-        }
+        desk.warn(&["tenants", name, "running"], "has no effect yet: builds of one tenant are not counted");
     }
 }
 

@@ -206,13 +206,14 @@ keys! {
 }
 
 keys! {
-    /// Screwdriver's circuit breaker and its retries.
-    #[derive(Clone, Debug, PartialEq)]
+    /// Screwdriver's circuit breaker.
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Fusebox {
         /// When the circuit breaks.
         breaker: Breaker = "breaker",
-        /// How often a call is tried again while it has not broken.
-        retry: Retry = "retry",
+    }
+    inert {
+        "retry" => "calls are tried again as requestretry says",
     }
 }
 
@@ -226,23 +227,6 @@ keys! {
         max_failures: u32 = "maxFailures" or 5,
         /// After this time one call is tried, in milliseconds. Screwdriver's own 50 ms is no pause at all.
         reset_timeout: Duration = "resetTimeout" or Duration::from_secs(30),
-    }
-}
-
-keys! {
-    /// How often a failed call is tried again.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Retry {
-        /// So many times after the first.
-        retries: u32 = "retries" or 5,
-        /// Each pause is so many times the one before.
-        factor: f64 = "factor" or 2.0,
-        /// The first pause, in milliseconds.
-        min_timeout: Duration = "minTimeout" or Duration::from_secs(1),
-        /// The longest pause, in milliseconds.
-        max_timeout: Option<Duration> = "maxTimeout",
-        /// Whether pauses vary, so that many do not try at once.
-        randomize: bool = "randomize" or false,
     }
 }
 

@@ -28,7 +28,7 @@ pub use glob::Glob;
 pub use invalid::{InvalidFleet, Problem};
 pub use kubernetes::{
     Breaker, Disk, DnsPolicy, Exec, Fusebox, Hook, Host, HttpGet, ImagePullPolicy, KubernetesOptions, LifecycleHooks,
-    RequestRetry, Resources, Retry, SecretFile, SecretVariable, TaintEffect, Toleration, TolerationOperator, Volume,
+    RequestRetry, Resources, SecretFile, SecretVariable, TaintEffect, Toleration, TolerationOperator, Volume,
 };
 pub use matcher::{Exclusion, Image, Parts, Wanted};
 pub use size::{Bytes, InvalidSize, Millicores, Sizes};

@@ -292,17 +292,6 @@ impl Word for NonZeroU32 {
     }
 }
 
-impl Word for f64 {
-    fn parse(text: &str) -> Result<Self, String> {
-        let number = text.parse::<Self>().ok().filter(|number| number.is_finite() && *number >= 1.0);
-        number.ok_or_else(|| format!("{text:?} is not a number of at least 1"))
-    }
-
-    fn schema() -> Value {
-        json!({"type": ["number", "string"], "minimum": 1})
-    }
-}
-
 impl Word for TimeLimit {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: switchyard_events::InvalidTimeLimit| error.to_string())

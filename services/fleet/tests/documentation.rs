@@ -57,7 +57,7 @@ fn every_option_stands_as_the_table_says() {
         let fleet = Fleet::parse(&with(option, example));
         let path = format!("executor.k8s.options.{option}");
         match standing {
-            "honoured" | "kept" => assert_eq!(fleet.unwrap().warnings(), [], "{option}"),
+            "honoured" => assert_eq!(fleet.unwrap().warnings(), [], "{option}"),
             "inert" => assert_eq!(fleet.unwrap().warnings()[0].path, path),
             "refused" => assert_eq!(fleet.unwrap_err().problems[0].path, path),
             other => panic!("{option} is {other}"),

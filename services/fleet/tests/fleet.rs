@@ -54,7 +54,7 @@ executor:
     resources: {cpu: {micro: 0.5, low: 2, high: 6, turbo: 12, max: 12}, memory: {micro: 1, low: 2, high: 12, turbo: 16, max: 16},
       disk: {space: screwdriver.cd/disk, speed: screwdriver.cd/diskSpeed}}},
     launchImage: reg/launcher, launchVersion: v6, prefix: beta, sdHabEnabled: false,
-    fusebox: {breaker: {timeout: 5000, maxFailures: 3, resetTimeout: 1m}, retry: {retries: 2, factor: 1.5, minTimeout: 100, maxTimeout: 2000, randomize: true}},
+    fusebox: {breaker: {timeout: 5000, maxFailures: 3, resetTimeout: 1m}},
     requestretry: {retryDelay: 250, maxAttempts: 2}}}
   k8s-vm: {weightage: '80'}
   laptop: {pluginName: process, weightage: 0.5}
