@@ -10,6 +10,8 @@
 //! | datacontenttype | application/json | may be missing, else must be JSON |
 //! | data | the whole CDEvent | |
 
+use std::time::SystemTime;
+
 use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, EventBuilder as _, EventBuilderV10};
 use jiff::Timestamp;
 
@@ -21,7 +23,7 @@ use crate::{
     violation::{excerpt, rule},
 };
 
-impl CdEvent {
+impl<'a> CdEvent<'a> {
     /// The CloudEvent that carries this CDEvent.
     ///
     /// # Errors
@@ -42,14 +44,16 @@ impl CdEvent {
     ///
     /// # Errors
     /// The data is no CDEvent, or an attribute contradicts it; the attribute is named.
-    pub fn from_cloudevent(event: &Event) -> Result<Self, CdEventError> {
+    pub fn from_cloudevent(event: &'a Event) -> Result<Self, CdEventError> {
         if !syntax::is_json(event.datacontenttype()) {
             return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
         }
         let cdevent = match event.data() {
             Some(Data::Binary(bytes)) => Self::parse(bytes)?,
             Some(Data::String(text)) => Self::parse(text.as_bytes())?,
-            Some(Data::Json(value)) => Self::parse(value.to_string().as_bytes())?,
+            Some(Data::Json(_)) => {
+                return Err(CdEventError::Binding(Violation::new("data", "must be JSON text, not a parsed value")));
+            }
             None => return Err(CdEventError::Envelope(Violation::new("data", rule::REQUIRED))),
         };
         agree("type", event.ty(), "context.type", &cdevent.context.ty)?;
@@ -64,8 +68,9 @@ pub(crate) fn attributes(id: &str, source: &str, ty: &str, subject: &str, at: Ti
     if source.is_empty() {
         return Err(CdEventError::Binding(Violation::new("source", rule::NOT_EMPTY)));
     }
-    let builder = EventBuilderV10::new().id(id).source(source).ty(ty).subject(subject).time(at.to_string());
+    let builder = EventBuilderV10::new().id(id).source(source).ty(ty).subject(subject);
     let mut event = builder.build().map_err(|_| CdEventError::Binding(Violation::new("time", rule::TIMESTAMP)))?;
+    event.set_time(Some(SystemTime::from(at)));
     event.set_datacontenttype(Some("application/json"));
     validate_cloudevent(&event).map_err(CdEventError::Binding)?;
     Ok(event)

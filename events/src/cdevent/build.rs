@@ -1,5 +1,7 @@
 //! Makes an event of our own.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -7,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{CdEvent, Content, Context, SPECVERSION, Subject, Written};
 use crate::json;
 
-impl CdEvent {
+impl CdEvent<'static> {
     /// An event with empty content; nothing is drawn and nothing is a default that could be wrong.
     #[must_use]
     pub fn new(
@@ -19,10 +21,10 @@ impl CdEvent {
     ) -> Self {
         Self {
             context: Context {
-                specversion: SPECVERSION.to_owned(),
-                id: id.into(),
-                source: source.into(),
-                ty: ty.into(),
+                specversion: Cow::Borrowed(SPECVERSION),
+                id: Cow::Owned(id.into()),
+                source: Cow::Owned(source.into()),
+                ty: Cow::Owned(ty.into()),
                 timestamp,
                 schema_uri: None,
                 chain_id: None,
@@ -31,9 +33,9 @@ impl CdEvent {
                 extra: Vec::new(),
             },
             subject: Subject {
-                id: subject_id.into(),
+                id: Cow::Owned(subject_id.into()),
                 source: None,
-                content: Content(to_raw_value(&Empty {}).ok()),
+                content: Content(to_raw_value(&Empty {}).ok().map(Cow::Owned)),
                 extra: Vec::new(),
             },
             custom_data: None,
@@ -47,7 +49,7 @@ impl CdEvent {
     /// # Errors
     /// The value has no JSON form.
     pub fn content(mut self, content: &impl Serialize) -> Result<Self, serde_json::Error> {
-        self.subject.content = Content(Some(to_raw_value(content)?));
+        self.subject.content = Content(Some(Cow::Owned(to_raw_value(content)?)));
         Ok(self)
     }
 
@@ -56,21 +58,21 @@ impl CdEvent {
     /// # Errors
     /// The value has no JSON form.
     pub fn custom_data(mut self, custom_data: &impl Serialize) -> Result<Self, serde_json::Error> {
-        self.custom_data = Some(to_raw_value(custom_data)?);
+        self.custom_data = Some(Cow::Owned(to_raw_value(custom_data)?));
         Ok(self)
     }
 
     /// Sets the chain that the event belongs to.
     #[must_use]
     pub fn chain_id(mut self, chain_id: impl Into<String>) -> Self {
-        self.context.chain_id = Some(chain_id.into());
+        self.context.chain_id = Some(Cow::Owned(chain_id.into()));
         self
     }
 
     /// Sets who owns the subject.
     #[must_use]
     pub fn subject_source(mut self, source: impl Into<String>) -> Self {
-        self.subject.source = Some(source.into());
+        self.subject.source = Some(Cow::Owned(source.into()));
         self
     }
 
@@ -80,7 +82,7 @@ impl CdEvent {
         let path = to_raw_value(&Path { link_type: "PATH", from: From { context_id: from.into() } }).ok();
         let mut links: Vec<&RawValue> = self.context.links.as_deref().and_then(json::items).unwrap_or_default();
         links.extend(path.as_deref());
-        self.context.links = to_raw_value(&links).ok();
+        self.context.links = to_raw_value(&links).ok().map(Cow::Owned);
         self
     }
 }

@@ -9,9 +9,9 @@ use crate::json::{self, Members};
 
 /// The content of a subject as JSON text, parsed when asked.
 #[derive(Debug, Clone, Default)]
-pub struct Content(pub(super) Option<Box<RawValue>>);
+pub struct Content<'a>(pub(super) Option<Cow<'a, RawValue>>);
 
-impl Content {
+impl Content<'_> {
     /// The JSON text; none if the event has no content at all, which no schema allows.
     #[must_use]
     pub fn raw(&self) -> Option<&RawValue> {
@@ -22,7 +22,7 @@ impl Content {
     ///
     /// # Errors
     /// The content is not what `T` wants.
-    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+    pub fn parse<'b, T: Deserialize<'b>>(&'b self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.raw().map_or("{}", RawValue::get))
     }
 

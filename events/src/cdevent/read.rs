@@ -1,5 +1,7 @@
 //! Reads the envelope. What it needs must be there and of the right kind; everything else is kept as it is.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::{CdEvent, Content, Context, Extra, Subject, Written};
@@ -24,31 +26,31 @@ pub enum CdEventError {
     Binding(Violation),
 }
 
-impl CdEvent {
+impl<'a> CdEvent<'a> {
     /// Reads a CDEvent of any version: 0.5.x, 0.4.x, and the envelope of older ones.
     ///
     /// # Errors
     /// The text is no JSON object, or the envelope lacks what an event cannot do without:
     /// context.{specversion or version, id, source, type, timestamp}, subject.id.
-    pub fn parse(text: &[u8]) -> Result<Self, CdEventError> {
+    pub fn parse(text: &'a [u8]) -> Result<Self, CdEventError> {
         Self::from_members(&Members::parse(text)?)
     }
 
-    pub(crate) fn from_members(members: &Members<'_>) -> Result<Self, CdEventError> {
+    pub(crate) fn from_members(members: &Members<'a>) -> Result<Self, CdEventError> {
         let event = Fields { path: "", members };
         let context = members.get("context").ok_or_else(|| Violation::new("context", rule::REQUIRED))?;
         let subject = members.get("subject").ok_or_else(|| Violation::new("subject", rule::REQUIRED))?;
         Ok(Self {
             context: read_context(context)?,
             subject: read_subject(subject)?,
-            custom_data: members.get("customData").map(ToOwned::to_owned),
+            custom_data: members.get("customData").map(Cow::Borrowed),
             custom_data_content_type: event.text("customDataContentType")?,
             extra: event.others(&["context", "subject", "customData", "customDataContentType"]),
         })
     }
 }
 
-fn read_context(raw: &RawValue) -> Result<Context, Violation> {
+fn read_context(raw: &RawValue) -> Result<Context<'_>, Violation> {
     let members = Members::of(raw).ok_or_else(|| Violation::new("context", rule::OBJECT))?;
     let context = Fields { path: "context.", members: &members };
     let (old, new) = (context.text("version")?, context.text("specversion")?);
@@ -68,42 +70,42 @@ fn read_context(raw: &RawValue) -> Result<Context, Violation> {
         timestamp,
         schema_uri: context.text("schemaUri")?,
         chain_id: context.text("chainId")?,
-        links: members.get("links").map(ToOwned::to_owned),
+        links: members.get("links").map(Cow::Borrowed),
         written: Written { old_version, timestamp: Some((timestamp, written)) },
         extra,
     })
 }
 
-fn read_subject(raw: &RawValue) -> Result<Subject, Violation> {
+fn read_subject(raw: &RawValue) -> Result<Subject<'_>, Violation> {
     let members = Members::of(raw).ok_or_else(|| Violation::new("subject", rule::OBJECT))?;
     let subject = Fields { path: "subject.", members: &members };
     Ok(Subject {
         id: subject.required("id")?,
         source: subject.text("source")?,
-        content: Content(members.get("content").map(ToOwned::to_owned)),
+        content: Content(members.get("content").map(Cow::Borrowed)),
         extra: subject.others(&["id", "source", "content"]),
     })
 }
 
 /// The members of one object of the envelope, and where it stands.
-struct Fields<'a> {
+struct Fields<'m, 'a> {
     path: &'static str,
-    members: &'a Members<'a>,
+    members: &'m Members<'a>,
 }
 
-impl Fields<'_> {
-    fn text(&self, name: &str) -> Result<Option<String>, Violation> {
+impl<'a> Fields<'_, 'a> {
+    fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Violation> {
         let Some(raw) = self.members.get(name) else { return Ok(None) };
         let text = json::string(raw).ok_or_else(|| Violation::new(format!("{}{name}", self.path), rule::STRING))?;
-        Ok(Some(text.into_owned()))
+        Ok(Some(text))
     }
 
-    fn required(&self, name: &str) -> Result<String, Violation> {
+    fn required(&self, name: &str) -> Result<Cow<'a, str>, Violation> {
         self.text(name)?.ok_or_else(|| Violation::new(format!("{}{name}", self.path), rule::REQUIRED))
     }
 
-    fn others(&self, known: &[&str]) -> Extra {
+    fn others(&self, known: &[&str]) -> Extra<'a> {
         let others = self.members.0.iter().filter(|(name, _)| !known.contains(&&**name));
-        others.map(|(name, value)| (name.clone().into_owned(), (*value).to_owned())).collect()
+        others.map(|(name, value)| (name.clone(), Cow::Borrowed(*value))).collect()
     }
 }

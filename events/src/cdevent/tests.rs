@@ -139,8 +139,8 @@ fn sample() -> Value {
     })
 }
 
-fn parse(event: &Value) -> CdEvent {
-    CdEvent::parse(event.to_string().as_bytes()).unwrap()
+fn parse(event: &Value) -> CdEvent<'static> {
+    CdEvent::parse(event.to_string().leak().as_bytes()).unwrap()
 }
 
 fn written(event: &Value) -> Value {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{CdEvent, Context, Extra, Subject};
 use crate::json::Object;
 
-impl CdEvent {
+impl CdEvent<'_> {
     /// The event as JSON text.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
@@ -24,14 +24,14 @@ impl CdEvent {
     }
 }
 
-impl Serialize for CdEvent {
+impl Serialize for CdEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = String::from_utf8(self.to_vec()).map_err(S::Error::custom)?;
         RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
-fn context(context: &Context) -> Object {
+fn context(context: &Context<'_>) -> Object {
     let mut object = Object::with_capacity(512);
     object.text(if context.written.old_version { "version" } else { "specversion" }, &context.specversion);
     object.text("id", &context.id);
@@ -47,7 +47,7 @@ fn context(context: &Context) -> Object {
     object
 }
 
-fn subject(subject: &Subject) -> Object {
+fn subject(subject: &Subject<'_>) -> Object {
     let mut object = Object::with_capacity(256);
     object.text("id", &subject.id);
     optional(&mut object, "source", subject.source.as_deref());
@@ -64,7 +64,7 @@ fn optional(object: &mut Object, name: &str, value: Option<&str>) {
     }
 }
 
-fn others(object: &mut Object, extra: &Extra) {
+fn others(object: &mut Object, extra: &Extra<'_>) {
     for (name, value) in extra {
         object.raw(name, value.get());
     }

@@ -1,6 +1,6 @@
 //! The attributes of one event as they are read, before they are known to be right.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
 use cloudevents::{AttributesWriter as _, Event, EventBuilder as _, EventBuilderV10, event::ExtensionValue};
 
@@ -70,11 +70,11 @@ impl<'a> Attributes<'a> {
         if let Some(subject) = self.subject {
             builder = builder.subject(subject);
         }
-        if let Some(time) = self.time {
-            syntax::timestamp(&time).ok_or_else(|| Violation::new("time", rule::TIMESTAMP))?;
-            builder = builder.time(&*time);
-        }
         let mut event = builder.build().map_err(|error| Violation::new("time", error.to_string()))?;
+        if let Some(time) = self.time {
+            let time = syntax::timestamp(&time).ok_or_else(|| Violation::new("time", rule::TIMESTAMP))?;
+            event.set_time(Some(SystemTime::from(time)));
+        }
         if let Some(content_type) = self.datacontenttype {
             event.set_datacontenttype(Some(content_type));
         }

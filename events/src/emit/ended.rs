@@ -195,10 +195,10 @@ mod tests {
         (build, record.decide(1, Decision::new(reason, true), NOW).unwrap())
     }
 
-    fn cdevent(build: &BuildKey, record: &Record) -> (String, CdEvent) {
+    fn cdevent(build: &BuildKey, record: &Record) -> (String, CdEvent<'static>) {
         let outgoing = finished(record, build, 1).unwrap().unwrap();
         assert!(outgoing.once);
-        (outgoing.subject, CdEvent::from_cloudevent(&outgoing.event).unwrap())
+        (outgoing.subject, CdEvent::from_cloudevent(Box::leak(Box::new(outgoing.event))).unwrap())
     }
 
     #[test]

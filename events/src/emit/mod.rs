@@ -72,7 +72,7 @@ impl About<'_> {
 ///
 /// # Errors
 /// When there is none, or it is not what `T` wants.
-pub fn custom_data<T: DeserializeOwned>(event: &CdEvent) -> Result<T, serde_json::Error> {
+pub fn custom_data<T: DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, serde_json::Error> {
     serde_json::from_str(event.custom_data.as_deref().map_or("null", serde_json::value::RawValue::get))
 }
 

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// Every rule that is broken, with the path of the field: `subject.content.outcome: must be one of success, failure, …`.
-pub fn validate(event: &CdEvent) -> Result<(), Vec<Violation>> {
+pub fn validate(event: &CdEvent<'_>) -> Result<(), Vec<Violation>> {
     let mut check = Check { spelling: Spelling::Current, violations: Vec::new() };
     check.context(event);
     check.subject(event);
@@ -49,7 +49,7 @@ impl Check {
         }
     }
 
-    fn context(&mut self, event: &CdEvent) {
+    fn context(&mut self, event: &CdEvent<'_>) {
         let context = &event.context;
         self.require(!context.specversion.is_empty(), "context.specversion", rule::NOT_EMPTY);
         self.require(!context.id.is_empty(), "context.id", rule::NOT_EMPTY);
@@ -66,7 +66,7 @@ impl Check {
         }
     }
 
-    fn subject(&mut self, event: &CdEvent) {
+    fn subject(&mut self, event: &CdEvent<'_>) {
         let subject = &event.subject;
         self.require(!subject.id.is_empty(), "subject.id", rule::NOT_EMPTY);
         self.require(subject.source.as_deref().is_none_or(syntax::is_uri_reference), "subject.source", rule::URI_REFERENCE);

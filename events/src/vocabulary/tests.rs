@@ -118,6 +118,7 @@ fn sample(ty: &str) -> Value {
 }
 
 fn errors(event: &Value) -> Vec<String> {
-    let event = CdEvent::parse(event.to_string().as_bytes()).unwrap();
+    let text = event.to_string();
+    let event = CdEvent::parse(text.as_bytes()).unwrap();
     validate(&event).err().into_iter().flatten().map(|violation| violation.to_string()).collect()
 }

@@ -67,7 +67,8 @@ mod tests {
     fn a_request_is_valid_about_a_kilobyte_and_unlike_every_other() {
         let Packet { headers, payload, .. } = packet(7).unwrap();
         let pairs = headers.iter().map(|(name, values)| (name.as_ref(), values[0].as_str()));
-        let cdevent = CdEvent::from_cloudevent(&decode(pairs, &payload).unwrap().event).unwrap();
+        let event = decode(pairs, &payload).unwrap().event;
+        let cdevent = CdEvent::from_cloudevent(&event).unwrap();
         assert_eq!(validate(&cdevent), Ok(()));
         let custom: Value = serde_json::from_str(cdevent.custom_data.unwrap().get()).unwrap();
         assert!(BuildSpec::parse(&custom["build"].to_string()).is_ok());

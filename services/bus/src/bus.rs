@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 /// JetStream, as the services use it. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
+    pub(crate) client: Client,
     pub(crate) js: jetstream::Context,
     pub(crate) tracer: Arc<BoxedTracer>,
     builds: Arc<OnceCell<kv::Store>>,
@@ -25,8 +26,8 @@ impl Bus {
     /// A bus over a connection.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let js = ContextBuilder::new().timeout(PATIENCE).build(client);
-        Self { js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default() }
+        let js = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
+        Self { client, js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default() }
     }
 
     /// JetStream itself, for tools that look at streams.

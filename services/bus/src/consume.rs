@@ -1,24 +1,27 @@
-//! The one loop in which every service reads its messages.
+//! The loop in which a service handles its messages, many at once.
 
-use std::{fmt::Display, future::Future, pin::Pin, time::Duration};
-
-use async_nats::jetstream::{
-    AckKind, Message,
-    consumer::{PullConsumer, pull},
-    message::Info,
+use std::{
+    fmt::Display,
+    future::Future,
+    pin::{Pin, pin},
+    time::Duration,
 };
-use backoff::backoff::Backoff as _;
+
+use async_nats::jetstream::{AckKind, Message, consumer::pull, message::Info};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
-use jiff::Timestamp;
 use opentelemetry::{
     Context,
     context::WithContext,
     trace::{FutureExt as _, Status, TraceContextExt as _},
 };
 use switchyard_events::DecodeError;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
-use crate::{Bus, DeadLetter, Delivery, Durable, delivery::read_event, retry, trace};
+use crate::{
+    Bus, Delivery, Durable,
+    failing::acknowledge,
+    reading::{Place, Reading, Stop, give_back},
+};
 
 /// What is to become of a message whose handling failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl Default for Window {
     }
 }
 
-/// Reading had to end.
+/// A consumer could not be looked up or read.
 #[derive(Debug, thiserror::Error)]
 #[error("consumer {durable} of stream {stream}: {error}")]
 pub struct ConsumeError {
@@ -56,13 +59,14 @@ pub struct ConsumeError {
     error: String,
 }
 
+impl ConsumeError {
+    pub(crate) fn of(durable: &Durable, error: impl Display) -> Self {
+        Self { stream: durable.stream, durable: durable.name.clone(), error: error.to_string() }
+    }
+}
+
+/// How often the broker is told that a message is still being handled.
 const PROGRESS: Duration = Duration::from_secs(10);
-
-/// Nothing has arrived for so long: nothing more is on its way.
-const QUIET: Duration = Duration::from_millis(20);
-
-/// When somebody else may have what was given back.
-pub(crate) const SOON: Duration = Duration::from_millis(500);
 
 impl Bus {
     /// Handles what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and
@@ -85,55 +89,15 @@ impl Bus {
         E: Display,
         for<'a> Settle: From<&'a E>,
     {
-        let mut shutdown = std::pin::pin!(shutdown.fuse());
-        let mut backoff = retry::endless();
-        loop {
-            let messages = futures::select_biased! {
-                () = shutdown => return Ok(()),
-                messages = self.open(durable, window).fuse() => messages,
-            };
-            match messages {
-                Ok(mut messages) => {
-                    backoff.reset();
-                    if self.pump(durable, window, &mut messages, &mut shutdown, &handle).await {
-                        return Ok(());
-                    }
-                    warn!(durable = durable.name, "reading ended; beginning again");
-                }
-                Err(error) => {
-                    warn!(stream = durable.stream, durable = durable.name, %error, "waiting for the consumer; `switchyard provision` makes it");
-                }
+        let mut stop = pin!(shutdown.fuse());
+        let mut reading = Reading::new(self, durable, window);
+        while let Some(mut messages) = reading.open(&mut stop).await {
+            if self.pump(durable, window, &mut messages, &mut stop, &handle).await {
+                break;
             }
-            let pause = backoff.next_backoff().unwrap_or(PROGRESS);
-            futures::select_biased! {
-                () = shutdown => return Ok(()),
-                () = tokio::time::sleep(pause).fuse() => {}
-            }
+            reading.ended();
         }
-    }
-
-    /// Whether a durable consumer exists and answers.
-    ///
-    /// # Errors
-    /// What the broker said.
-    pub async fn check(&self, durable: &Durable) -> Result<(), ConsumeError> {
-        self.consumer(durable).await.map(drop)
-    }
-
-    pub(crate) async fn consumer(&self, durable: &Durable) -> Result<PullConsumer, ConsumeError> {
-        let failed = |error: String| ConsumeError { stream: durable.stream, durable: durable.name.clone(), error };
-        self.js.get_consumer_from_stream(&durable.name, durable.stream).await.map_err(|error| failed(error.to_string()))
-    }
-
-    async fn open(&self, durable: &Durable, window: Window) -> Result<pull::Stream, ConsumeError> {
-        let failed = |error: String| ConsumeError { stream: durable.stream, durable: durable.name.clone(), error };
-        let consumer = self.consumer(durable).await?;
-        let stream = consumer
-            .stream()
-            .max_messages_per_batch(window.batch)
-            .expires(Duration::from_secs(30))
-            .heartbeat(Duration::from_secs(5));
-        stream.messages().await.map_err(|error| failed(error.to_string()))
+        Ok(())
     }
 
     /// Answers whether shut-down was asked for.
@@ -142,7 +106,7 @@ impl Bus {
         durable: &Durable,
         window: Window,
         messages: &mut pull::Stream,
-        mut shutdown: impl futures::future::FusedFuture<Output = ()> + Unpin,
+        stop: &mut Stop<'_, impl Future<Output = ()>>,
         handle: &H,
     ) -> bool
     where
@@ -156,7 +120,7 @@ impl Bus {
             tokio::select! {
                 biased;
                 Some(()) = inflight.next(), if !inflight.is_empty() => {}
-                () = &mut shutdown => break,
+                () = &mut *stop => break,
                 message = messages.next(), if inflight.len() < window.at_once => match message {
                     Some(Ok(message)) => inflight.push(self.settle(durable, message, handle)),
                     Some(Err(error)) => debug!(durable = durable.name, %error, "pull"),
@@ -192,7 +156,7 @@ impl Bus {
             }
         };
         match alive(&message, handling).await {
-            Ok(()) => answer(&message, AckKind::Ack).await,
+            Ok(()) => acknowledge(&message, AckKind::Ack).await,
             Err(error) => {
                 let failed = (Settle::from(&error), error.to_string());
                 context.span().set_status(Status::error(failed.1.clone()));
@@ -207,84 +171,15 @@ impl Bus {
     where
         H: Fn(Delivery) -> F,
     {
-        let event = read_event(message.headers.as_ref(), &message.payload)?;
-        let sender = trace::sender(message.headers.as_ref(), &event);
-        let Place { sequence, delivered } = Place::of(info);
-        let stored = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default();
-        let stream = info.stream.to_owned();
-        let delivery = Delivery { subject: message.subject.to_string(), stream, sequence, delivered, stored, event };
-        let context = self.process_span(durable, &sender, &delivery);
+        let (delivery, context) = self.receive(durable, message, info)?;
         let _current = context.clone().attach();
         let handling = Box::pin(handle(delivery).with_context(context.clone()));
         Ok((context, handling))
-    }
-
-    /// What could not be handled comes again later, or goes to DEAD.
-    async fn fail(&self, durable: &Durable, message: &Message, place: Place, (settle, error): (Settle, String)) {
-        let Place { sequence, delivered } = place;
-        match settle {
-            Settle::Retry => self.put_off(durable, message, place, (retry::redelivery(delivered), error)).await,
-            Settle::After(delay) => self.put_off(durable, message, place, (delay, error)).await,
-            Settle::Refuse(reason) => {
-                warn!(durable = durable.name, sequence, %reason, "refused");
-                self.bury(durable, message, place, reason).await;
-            }
-        }
-    }
-
-    async fn put_off(&self, durable: &Durable, message: &Message, place: Place, (delay, error): (Duration, String)) {
-        let Place { sequence, delivered } = place;
-        warn!(durable = durable.name, sequence, delivered, %error, ?delay, "will be tried again");
-        answer(message, AckKind::Nak(Some(delay))).await;
-    }
-
-    /// To DEAD, and only then away.
-    async fn bury(&self, durable: &Durable, message: &Message, Place { sequence, delivered }: Place, reason: String) {
-        let letter = DeadLetter {
-            stream: durable.stream.to_owned(),
-            durable: durable.name.clone(),
-            subject: message.subject.to_string(),
-            sequence,
-            reason,
-            headers: message.headers.clone().unwrap_or_default(),
-            payload: message.payload.clone(),
-        };
-        match self.write_dead(letter).await {
-            Ok(()) => answer(message, AckKind::Term).await,
-            Err(error) => {
-                warn!(durable = durable.name, sequence, %error, "cannot be buried yet");
-                answer(message, AckKind::Nak(Some(retry::redelivery(delivered)))).await;
-            }
-        }
     }
 }
 
 /// The span in which a message is handled, and its handler at work.
 type Begun<F> = (Context, Pin<Box<WithContext<F>>>);
-
-/// Which message of its stream, and how often it was delivered.
-#[derive(Clone, Copy)]
-struct Place {
-    sequence: u64,
-    delivered: u64,
-}
-
-impl Place {
-    fn of(info: &Info<'_>) -> Self {
-        Self { sequence: info.stream_sequence, delivered: u64::try_from(info.delivered).unwrap_or(1) }
-    }
-}
-
-/// Gives back what was delivered but not begun, as far as it has arrived. With a delay, or this very stream gets it again.
-async fn give_back(messages: &mut pull::Stream, most: usize) {
-    for _ in 0..most {
-        match tokio::time::timeout(QUIET, messages.next()).await {
-            Ok(Some(Ok(message))) => answer(&message, AckKind::Nak(Some(SOON))).await,
-            Ok(Some(Err(_))) => {}
-            Ok(None) | Err(_) => return,
-        }
-    }
-}
 
 /// Runs a handler and tells the broker now and then that it is alive.
 async fn alive<T>(message: &Message, mut handler: impl Future<Output = T> + Unpin) -> T {
@@ -292,13 +187,7 @@ async fn alive<T>(message: &Message, mut handler: impl Future<Output = T> + Unpi
         tokio::select! {
             biased;
             done = &mut handler => return done,
-            () = tokio::time::sleep(PROGRESS) => answer(message, AckKind::Progress).await,
+            () = tokio::time::sleep(PROGRESS) => acknowledge(message, AckKind::Progress).await,
         }
-    }
-}
-
-pub(crate) async fn answer(message: &Message, kind: AckKind) {
-    if let Err(error) = message.ack_with(kind).await {
-        warn!(%error, "the broker will deliver again what it could not be told");
     }
 }

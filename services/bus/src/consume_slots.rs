@@ -6,10 +6,7 @@ use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tracing::debug;
 
-use crate::{
-    Bus, ConsumeError, Delivery, Durable, Settle,
-    consume::{SOON, answer},
-};
+use crate::{Bus, ConsumeError, Delivery, Durable, Settle, failing::acknowledge, reading::SOON};
 
 /// How long the broker keeps one request for a message. What is asked for when the room shrinks, or at a shut-down, still comes.
 const ASKED: Duration = Duration::from_secs(1);
@@ -67,7 +64,7 @@ impl Bus {
             tokio::select! {
                 Some(()) = in_hand.next(), if !in_hand.is_empty() => {}
                 Some(message) = asked.next(), if !asked.is_empty() => if let Ok((_, Some(message))) = message {
-                    answer(&message, AckKind::Nak(Some(SOON))).await;
+                    acknowledge(&message, AckKind::Nak(Some(SOON))).await;
                 },
             }
         }

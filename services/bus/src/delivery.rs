@@ -21,6 +21,8 @@ pub struct Delivery {
     pub stored: Timestamp,
     /// The event.
     pub event: Event,
+    /// The trace that it starts or belongs to (`traceparent`).
+    pub trace: String,
 }
 
 /// A message that is not what its subject promises.
@@ -50,7 +52,7 @@ impl Delivery {
     ///
     /// # Errors
     /// When it is none.
-    pub fn cdevent(&self) -> Result<CdEvent, Unreadable> {
+    pub fn cdevent(&self) -> Result<CdEvent<'_>, Unreadable> {
         Ok(CdEvent::from_cloudevent(&self.event)?)
     }
 }

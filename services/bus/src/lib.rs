@@ -3,18 +3,21 @@
 //! A service needs [`Bus`], [`Bus::consume`] and the three traits that its shell is generic over: [`Events`], [`Ledger`] and
 //! [`Clocks`]. Streams and consumers are plain functions ([`streams`], [`consumers`]), made by [`provision`] and by nobody else.
 
+mod answer;
 mod bus;
 mod clocks;
 mod consume;
 mod consume_slots;
 mod dead;
 mod delivery;
+mod failing;
 mod fleets;
 mod heartbeats;
 mod ledger;
 mod provision;
 mod provisioned;
 mod publish;
+mod reading;
 mod recorded;
 mod retry;
 mod settle;

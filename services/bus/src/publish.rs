@@ -6,6 +6,7 @@ use async_nats::{
     HeaderMap, HeaderName, HeaderValue, Subject, header,
     jetstream::{context::PublishErrorKind, kv::CreateErrorKind, message::PublishMessage},
 };
+use bytes::Bytes;
 use cloudevents::{AttributesReader as _, Event};
 use futures::FutureExt as _;
 use opentelemetry::{
@@ -61,7 +62,10 @@ impl Events for Bus {
         let context = self.publish_span(&subject, &event);
         let subject = Subject::from(subject);
         let stored = match message(event, once, &context) {
-            Ok(message) => self.store(&subject, message, once, &context).await,
+            Ok((headers, payload)) => {
+                let message = PublishMessage::build().headers(headers).payload(payload);
+                self.store(&subject, message, once, &context).await
+            }
             Err(reason) => Err(reason),
         };
         if let Err(reason) = &stored {
@@ -92,7 +96,7 @@ pub(crate) fn log_key(build: &BuildKey, attempt: u32) -> String {
 }
 
 impl Bus {
-    fn publish_span(&self, subject: &str, event: &Event) -> Context {
+    pub(crate) fn publish_span(&self, subject: &str, event: &Event) -> Context {
         let parent = Context::current();
         let builder = self.tracer.span_builder("publish").with_kind(SpanKind::Producer);
         let mut span = self.tracer.build_with_context(builder, &parent);
@@ -124,15 +128,17 @@ impl Bus {
     }
 }
 
-/// The event as a message, with its id and the context in which it is sent; or why it cannot be one.
-fn message(event: Event, once: bool, context: &Context) -> Result<PublishMessage, String> {
+/// The event as headers and payload, with its id and the context in which it is sent; or why it cannot be a message.
+pub(crate) fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, Bytes), String> {
     let id = message_id(event.source(), event.id(), event.ty());
     let Encoded { headers: pairs, payload } = encode_owned(event).map_err(|violation| violation.to_string())?;
     let mut headers = headers(pairs).ok_or("an attribute cannot be written as a header")?;
     trace::inject(context, &mut headers);
     headers.insert(header::NATS_MESSAGE_ID, id.as_str());
-    let message = PublishMessage::build().headers(headers).payload(payload);
-    Ok(if once { message.expected_last_subject_sequence(0) } else { message })
+    if once {
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
+    }
+    Ok((headers, payload))
 }
 
 /// Headers out of checked pairs; nothing here may panic on a foreign text.

@@ -7,7 +7,7 @@ use async_nats::jetstream::{
 };
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use switchyard_events::{BuildKey, Clock, Record};
+use switchyard_events::{BuildKey, Clock, Record, starting_trace};
 
 use crate::{Bus, Delivery, delivery::read_event, publish::log_key};
 
@@ -131,13 +131,15 @@ impl Bus {
 }
 
 fn delivery(stream: &str, message: &StreamMessage) -> Option<Delivery> {
+    let event = read_event(Some(&message.headers), &message.payload).ok()?;
     Some(Delivery {
         subject: message.subject.to_string(),
         stream: stream.to_owned(),
         sequence: message.sequence,
         delivered: 1,
         stored: Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default(),
-        event: read_event(Some(&message.headers), &message.payload).ok()?,
+        trace: starting_trace(&event),
+        event,
     })
 }
 

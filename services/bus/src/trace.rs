@@ -12,7 +12,7 @@ use opentelemetry::{
     propagation::{Extractor, Injector},
     trace::{FutureExt as _, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use switchyard_events::{BuildKey, Decided, Outcome, Record, starting_trace};
+use switchyard_events::{BuildKey, Decided, Outcome, Record};
 
 use crate::{Bus, Delivery, Durable};
 
@@ -65,8 +65,8 @@ fn parent(traceparent: &str) -> Context {
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The context that a message was sent in: its hop's, else the event's starting one, else one derived from the event.
-pub(crate) fn sender(headers: Option<&HeaderMap>, event: &Event) -> Context {
+/// The context that a message was sent in: its hop's, else the event's starting one.
+pub(crate) fn sender(headers: Option<&HeaderMap>, starting: &str) -> Context {
     if let Some(headers) = headers.filter(|headers| headers.get(TRACEPARENT).is_some()) {
         let context =
             global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Read(headers)));
@@ -74,7 +74,7 @@ pub(crate) fn sender(headers: Option<&HeaderMap>, event: &Event) -> Context {
             return context;
         }
     }
-    parent(&starting_trace(event))
+    parent(starting)
 }
 
 /// Runs a future as part of the trace that `traceparent` names.

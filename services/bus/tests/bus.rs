@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use async_nats::jetstream::consumer::PullConsumer;
 use jiff::Timestamp;
 use switchyard_bus::{
     Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
@@ -88,6 +89,40 @@ async fn an_event_is_stored_once_however_often_it_is_published() {
     let once = |id| Outgoing { once: true, subject: "yard.dev.cdevents.build.finished.0.3.0.x.1".into(), ..event(id) };
     assert_eq!(bus.publish(once("2")).await.unwrap(), Published::New);
     assert_eq!(bus.publish(once("3")).await.unwrap(), Published::Already, "another event on the same subject");
+}
+
+#[tokio::test]
+async fn a_question_is_done_with_once_its_answer_is_stored() {
+    let (_stack, bus) = broker().await;
+    for id in ["answer", "nothing", "astray", "never"] {
+        bus.publish(event(id)).await.unwrap();
+    }
+    let answer = |id: &str| Outgoing { subject: "yard.dev.cdevents.build.started.0.3.0.x.1".into(), ..event(id) };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let requests = Durable::requests();
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |delivery| {
+        let id = cloudevents::AttributesReader::id(&delivery.event);
+        match (id, delivery.delivered) {
+            ("nothing", _) => Ok(None),
+            ("never", _) => Err(Failed(Settle::Refuse("rule 7".into()))),
+            ("astray", 1) => Ok(Some(Outgoing { subject: "no.stream.takes.this".into(), ..answer("astray") })),
+            ("astray", _) => {
+                drop(stop.lock().unwrap().take());
+                Ok(Some(answer("astray")))
+            }
+            (id, _) => Ok(Some(answer(id))),
+        }
+    });
+    timeout(PATIENCE, answering).await.expect("everything is answered").unwrap();
+    bus.jetstream().client().flush().await.unwrap();
+    let yard = bus.jetstream().get_stream("YARD").await.unwrap();
+    assert_eq!(yard.cached_info().state.messages, 2, "the answer, and the one that had gone astray");
+    let dead = bus.dead_letters().await.unwrap();
+    assert_eq!(dead.iter().map(|kept| kept.letter.reason.as_str()).collect::<Vec<_>>(), ["rule 7"]);
+    let mut consumer: PullConsumer = bus.jetstream().get_consumer_from_stream(&requests.name, requests.stream).await.unwrap();
+    let info = consumer.info().await.unwrap();
+    assert_eq!((info.num_pending, info.num_ack_pending), (0, 0));
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ impl<X: Executor> Launcher<Bus, X> {
         let again = delivery.delivered > 1;
         let event = delivery.cdevent()?;
         let routed =
-            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
+            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })?;
         self.launch(routed, again).await
     }
 }

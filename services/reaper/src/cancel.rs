@@ -3,7 +3,7 @@
 use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend, settle};
 use switchyard_events::{
     Attempt, Bound, BuildKey, CancelRequested, CdEvent, Clock, ClockKind, Record, Request, Standing, custom_data,
-    derived_chain_id, starting_trace, tenant_of,
+    derived_chain_id, tenant_of,
 };
 use switchyard_executor::Executor;
 use tracing::info;
@@ -23,7 +23,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     pub async fn cancel(&self, delivery: Delivery) -> Result<(), ReapError> {
         let event = delivery.cdevent()?;
         let CancelRequested { build } =
-            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
+            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })?;
         let Some(record) = self.cancelled(&build, &delivery, &event).await? else { return Ok(()) };
         let Some(attempt) = record.latest() else { return Ok(()) };
         match (attempt.standing(), &attempt.bound) {
@@ -47,8 +47,8 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     }
 
     /// The record, with the cancellation in it.
-    async fn cancelled(&self, build: &BuildKey, delivery: &Delivery, event: &CdEvent) -> Result<Option<Record>, ReapError> {
-        let (by, now) = (&event.context.source, (self.now)());
+    async fn cancelled(&self, build: &BuildKey, delivery: &Delivery, event: &CdEvent<'_>) -> Result<Option<Record>, ReapError> {
+        let (by, now) = (&*event.context.source, (self.now)());
         let tenant = tenant_of(&delivery.subject).unwrap_or_default();
         let first = Record::open(request(delivery, event, build), tenant.to_owned(), Attempt { n: 1, ..Attempt::default() });
         let tombstone = first.cancel(by, now).unwrap_or(first);
@@ -66,16 +66,16 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
 }
 
 /// Of a build that nobody has seen, the cancelling event is all that is known.
-fn request(delivery: &Delivery, event: &CdEvent, build: &BuildKey) -> Request {
+fn request(delivery: &Delivery, event: &CdEvent<'_>, build: &BuildKey) -> Request {
     Request {
-        id: event.context.id.clone(),
-        source: event.context.source.clone(),
-        r#type: event.context.ty.clone(),
+        id: event.context.id.to_string(),
+        source: event.context.source.to_string(),
+        r#type: event.context.ty.to_string(),
         subject: build.to_string(),
         stream: delivery.stream.clone(),
         sequence: delivery.sequence,
-        chain_id: event.context.chain_id.clone().unwrap_or_else(|| derived_chain_id(build)),
-        trace: starting_trace(&delivery.event),
+        chain_id: event.context.chain_id.as_deref().map_or_else(|| derived_chain_id(build), str::to_owned),
+        trace: delivery.trace.clone(),
         ..Request::default()
     }
 }

@@ -104,6 +104,6 @@ fn alive(record: &Record, n: u32) -> Option<Limits> {
     record.attempt(n).filter(|attempt| attempt.standing() == Standing::Bound).map(Attempt::limits)
 }
 
-fn read<T: serde::de::DeserializeOwned>(event: &CdEvent) -> Result<T, Unreadable> {
-    custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })
+fn read<T: serde::de::DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, Unreadable> {
+    custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })
 }

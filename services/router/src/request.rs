@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use switchyard_bus::{Delivery, Unreadable};
-use switchyard_events::{
-    BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, derived_chain_id, starting_trace, tenant_of, validate,
-};
+use switchyard_events::{BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, derived_chain_id, tenant_of, validate};
 
 /// A build that an event asks for.
 #[derive(Clone, Debug)]
@@ -76,17 +74,17 @@ fn is_request(event: &cloudevents::Event) -> bool {
     prefix && tokens.next().is_some_and(|subject| FAMILIES.contains(&subject)) && tokens.next() == Some("queued")
 }
 
-fn request(delivery: &Delivery, event: &CdEvent, build: &BuildKey) -> Request {
+fn request(delivery: &Delivery, event: &CdEvent<'_>, build: &BuildKey) -> Request {
     Request {
-        id: event.context.id.clone(),
-        source: event.context.source.clone(),
-        r#type: event.context.ty.clone(),
-        subject: event.subject.id.clone(),
-        subject_source: event.subject.source.clone(),
+        id: event.context.id.to_string(),
+        source: event.context.source.to_string(),
+        r#type: event.context.ty.to_string(),
+        subject: event.subject.id.to_string(),
+        subject_source: event.subject.source.as_deref().map(str::to_owned),
         stream: delivery.stream.clone(),
         sequence: delivery.sequence,
-        chain_id: event.context.chain_id.clone().unwrap_or_else(|| derived_chain_id(build)),
+        chain_id: event.context.chain_id.as_deref().map_or_else(|| derived_chain_id(build), str::to_owned),
         content: event.subject.content.parse().unwrap_or_default(),
-        trace: starting_trace(&delivery.event),
+        trace: delivery.trace.clone(),
     }
 }

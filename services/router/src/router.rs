@@ -76,7 +76,7 @@ impl Router {
         }
         service.health.ready();
         let first =
-            self.bus.consume(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(&delivery));
+            self.bus.answer(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));
         let again = self.bus.consume(&requeued, Window { at_once: 32, batch: 32 }, service.shutdown.requested(), |delivery| {
             self.requeued(delivery)
         });
@@ -85,19 +85,9 @@ impl Router {
     }
 
     /// A build is asked for: say where it goes.
-    ///
-    /// It decides before its future is made, so that nothing but the answer is kept while the answer is being stored.
-    fn request<'a>(&'a self, delivery: &Delivery) -> impl Future<Output = Result<(), RouteError>> + use<'a> {
-        let answered = asked(delivery).map_err(RouteError::from).and_then(|asked| {
-            let answer = asked.map(|asked| answer(asked, 1, &self.rules.rules(), Timestamp::now()));
-            Ok(answer.transpose()?)
-        });
-        async move {
-            if let Some(outgoing) = answered? {
-                self.bus.publish(outgoing).await?;
-            }
-            Ok(())
-        }
+    fn request(&self, delivery: &Delivery) -> Result<Option<Outgoing>, RouteError> {
+        let Some(asked) = asked(delivery)? else { return Ok(None) };
+        Ok(Some(answer(asked, 1, &self.rules.rules(), Timestamp::now())?))
     }
 
     /// A build wants its next attempt: read its request again and say where that goes.
@@ -121,7 +111,7 @@ impl Router {
 
 fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
     let event = delivery.cdevent()?;
-    custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })
+    custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })
 }
 
 /// The router's whole answer to a request: the event to publish.

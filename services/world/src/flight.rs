@@ -11,7 +11,7 @@ use std::{
 use futures::task::noop_waker_ref;
 use jiff::Timestamp;
 use switchyard_bus::{Delivery, Settle};
-use switchyard_events::{BuildKey, BuildRouted, CdEvent, custom_data};
+use switchyard_events::{BuildKey, BuildRouted, CdEvent, custom_data, starting_trace};
 use switchyard_reaper::{Policy, Reap, Sight, plan};
 
 use crate::{
@@ -59,8 +59,9 @@ impl World {
         match (message.to, &message.what) {
             (Consumer::Router, What::Event { at, .. }) => self.reroute(*at, &of),
             (Consumer::Launcher(n), What::Event { at, .. }) => {
-                let event = CdEvent::from_cloudevent(&self.state().log[*at].event).unwrap();
-                let (launcher, routed) = (self.launchers[n].clone(), custom_data::<BuildRouted>(&event).unwrap());
+                let event = self.state().log[*at].event.clone();
+                let routed: BuildRouted = custom_data(&CdEvent::from_cloudevent(&event).unwrap()).unwrap();
+                let launcher = self.launchers[n].clone();
                 self.begin(of, async move { done(launcher.launch(routed, true).await.map(|()| None)) });
             }
             (Consumer::Reaper(n), What::Event { at, .. }) => {
@@ -94,8 +95,8 @@ impl World {
 
     fn delivery(&self, at: usize) -> Delivery {
         let outgoing = self.state().log[at].clone();
-        let (subject, event) = (outgoing.subject, outgoing.event);
-        Delivery { subject, stream: "YARD".into(), sequence: at as u64 + 1, delivered: 1, stored: now(), event }
+        let (subject, event, trace) = (outgoing.subject, outgoing.event.clone(), starting_trace(&outgoing.event));
+        Delivery { subject, stream: "YARD".into(), sequence: at as u64 + 1, delivered: 1, stored: now(), event, trace }
     }
 
     /// The watch tells of a pod that went, of one that changed, or looks at one again that it was asked to.

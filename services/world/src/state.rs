@@ -96,7 +96,8 @@ impl State {
 
     /// Has an event of the log delivered to all who read it.
     pub(crate) fn announce(&mut self, at: usize) {
-        let event = CdEvent::from_cloudevent(&self.log[at].event).unwrap();
+        let event = self.log[at].event.clone();
+        let event = CdEvent::from_cloudevent(&event).unwrap();
         let (build, attempt) = about(&event);
         let executor = || usize::from(event.custom_data.as_ref().unwrap().get().contains(r#""executor":"b""#));
         let what = What::Event { build: build.clone(), attempt, at };

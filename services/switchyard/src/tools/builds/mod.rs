@@ -95,8 +95,9 @@ async fn why(bus: &Bus, build: &BuildKey, record: &Record) -> anyhow::Result<Vec
             continue;
         };
         let subject = yard(BuildRouted::TYPE, &[executor, build.as_str(), &attempt.n.to_string()]);
-        let routed = bus.last("YARD", &subject).await?.and_then(|delivery| delivery.cdevent().ok());
-        found.push(routed.and_then(|event| custom_data::<BuildRouted>(&event).ok()).map(|routed| routed.why));
+        let routed = bus.last("YARD", &subject).await?;
+        let event = routed.as_ref().and_then(|delivery| delivery.cdevent().ok());
+        found.push(event.and_then(|event| custom_data::<BuildRouted>(&event).ok()).map(|routed| routed.why));
     }
     Ok(found)
 }

@@ -8,7 +8,7 @@ use cloudevents::{AttributesReader as _, Event};
 use jiff::Timestamp;
 use serde_json::{Value, json, value::RawValue};
 use switchyard_bus::Delivery;
-use switchyard_events::{BuildKey, BuildSpec, CdEvent, ci, decode};
+use switchyard_events::{BuildKey, BuildSpec, CdEvent, ci, decode, starting_trace};
 use switchyard_router::asked;
 
 /// The source of the events that are made here.
@@ -125,7 +125,15 @@ fn build(item: &RawValue, plain: &Plain, id: String) -> Result<Event, String> {
 /// The event as it would be delivered, had its tenant published it.
 pub(in crate::tools) fn delivered(event: &Event, tenant: &str, now: Timestamp) -> Delivery {
     let subject = ci(tenant, event.ty());
-    Delivery { subject, stream: "CI".into(), sequence: 0, delivered: 1, stored: now, event: event.clone() }
+    Delivery {
+        subject,
+        stream: "CI".into(),
+        sequence: 0,
+        delivered: 1,
+        stored: now,
+        event: event.clone(),
+        trace: starting_trace(event),
+    }
 }
 
 /// Whether our services could read it, and which build it asks for.
@@ -174,7 +182,7 @@ mod tests {
         let inputs = inputs("web.yaml", yaml).unwrap();
         assert_eq!(inputs.len(), 1);
         let event = CdEvent::from_cloudevent(&inputs[0].event).unwrap();
-        assert_eq!((event.context.source.as_str(), event.subject.id.as_str()), (SOURCE, "web"));
+        assert_eq!((&*event.context.source, &*event.subject.id), (SOURCE, "web"));
         assert_eq!(inputs[0].build, Some(BuildKey::of(SOURCE, "web", "1")));
     }
 

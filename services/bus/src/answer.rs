@@ -1,0 +1,275 @@
+//! Answering: each message of a consumer is answered with at most one event, which is decided at once.
+//!
+//! What [`Bus::consume`] is for a service that acts, this is for one that only decides. Until it is stored, an answer is a row
+//! in a table: one inbox takes the acknowledgements of all, and none has a future or a timer of its own.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt::Display, future::Future, pin::pin, time::Duration};
+
+use async_nats::{
+    HeaderMap, Message as Reply, StatusCode, Subject, Subscriber,
+    jetstream::{AckKind, Message, consumer::pull},
+};
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use opentelemetry::{
+    Context,
+    trace::{FutureExt as _, Status, TraceContextExt as _},
+};
+use serde::Deserialize;
+use switchyard_events::Outgoing;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::{debug, error};
+
+use crate::{
+    Bus, ConsumeError, Delivery, Durable, Settle, Window,
+    failing::acknowledge,
+    publish::message,
+    reading::{Place, Reading, Stop, give_back},
+};
+
+/// How long the broker may take to store an answer; after that the question is delivered again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whose patience is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A message that is to be answered.
+struct Question {
+    message: Message,
+    place: Place,
+    /// The span in which it is handled.
+    context: Context,
+}
+
+/// A question whose answer is on its way to the stream.
+struct Sent {
+    question: Question,
+    /// The span in which the answer is published.
+    publishing: Context,
+    at: Instant,
+}
+
+/// A question that cannot be answered, now or ever.
+struct Failed {
+    question: Question,
+    settle: Settle,
+    reason: String,
+}
+
+/// An answer, ready to be sent.
+struct Publish {
+    subject: Subject,
+    headers: HeaderMap,
+    payload: Bytes,
+}
+
+/// The broker's acknowledgement of a publish, as far as it matters.
+#[derive(Deserialize)]
+struct Acknowledgement<'a> {
+    #[serde(borrow)]
+    error: Option<Problem<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Problem<'a> {
+    err_code: u32,
+    #[serde(borrow, default)]
+    description: Cow<'a, str>,
+}
+
+/// What an event that may exist only once gets the second time.
+const WRONG_LAST_SEQUENCE: u32 = 10071;
+
+const TIMED_OUT: &str = "the broker did not say in time that the answer is stored";
+
+impl Bus {
+    /// Answers what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and
+    /// what is in flight is finished.
+    ///
+    /// A message is acknowledged when its answer is stored, or when there is none to give.
+    ///
+    /// # Errors
+    /// Never for what may pass; it waits for a broker, a stream or a consumer that is missing.
+    pub async fn answer<D, E>(
+        &self,
+        durable: &Durable,
+        window: Window,
+        shutdown: impl Future<Output = ()>,
+        decide: D,
+    ) -> Result<(), ConsumeError>
+    where
+        D: Fn(&Delivery) -> Result<Option<Outgoing>, E>,
+        E: Display,
+        for<'a> Settle: From<&'a E>,
+    {
+        let inbox = self.client.new_inbox();
+        let replies = self.client.subscribe(format!("{inbox}.*")).await.map_err(|error| ConsumeError::of(durable, error))?;
+        let decide = |delivery: &Delivery| decide(delivery).map_err(|error| (Settle::from(&error), error.to_string()));
+        let mut desk = Desk { bus: self, durable, inbox, replies, decide, next: 0, sent: BTreeMap::new() };
+        let mut stop = pin!(shutdown.fuse());
+        let mut reading = Reading::new(self, durable, window);
+        while let Some(mut messages) = reading.open(&mut stop).await {
+            if desk.pump(window, &mut messages, &mut stop).await {
+                break;
+            }
+            reading.ended();
+        }
+        Ok(())
+    }
+}
+
+/// Decides and keeps what is on its way, by number: the last token of the subject on which its acknowledgement comes.
+struct Desk<'a, D> {
+    bus: &'a Bus,
+    durable: &'a Durable,
+    inbox: String,
+    replies: Subscriber,
+    decide: D,
+    next: u64,
+    sent: BTreeMap<u64, Sent>,
+}
+
+impl<D> Desk<'_, D>
+where
+    D: Fn(&Delivery) -> Result<Option<Outgoing>, (Settle, String)>,
+{
+    /// Answers whether shut-down was asked for.
+    async fn pump(&mut self, window: Window, messages: &mut pull::Stream, stop: &mut Stop<'_, impl Future<Output = ()>>) -> bool {
+        let (bus, durable) = (self.bus, self.durable);
+        let mut failing = FuturesUnordered::new();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reading = None;
+        while reading.is_none() || !self.sent.is_empty() || !failing.is_empty() {
+            let room = reading.is_none() && self.sent.len() + failing.len() < window.at_once;
+            let failed = tokio::select! {
+                biased;
+                Some(reply) = self.replies.next() => self.stored(&reply).await,
+                Some(()) = failing.next(), if !failing.is_empty() => None,
+                () = &mut *stop, if reading.is_none() => {
+                    give_back(messages, 2 * window.batch).await;
+                    reading = Some(true);
+                    None
+                }
+                message = messages.next(), if room => match message {
+                    Some(Ok(message)) => self.ask(message).await,
+                    Some(Err(error)) => {
+                        debug!(durable = durable.name, %error, "pull");
+                        None
+                    }
+                    None => {
+                        reading = Some(false);
+                        None
+                    }
+                },
+                _ = look.tick() => {
+                    failing.extend(self.overdue().into_iter().map(|failed| failed.end(bus, durable)));
+                    None
+                }
+            };
+            failing.extend(failed.map(|failed| failed.end(bus, durable)));
+        }
+        reading == Some(true)
+    }
+
+    /// Decides a message and sends the answer on its way.
+    async fn ask(&mut self, message: Message) -> Option<Failed> {
+        let (place, received) = match message.info() {
+            Ok(info) => (Place::of(&info), self.bus.receive(self.durable, &message, &info)),
+            Err(error) => {
+                error!(%error, "a message without a place in a stream");
+                return None;
+            }
+        };
+        let (delivery, context) = match received {
+            Ok(received) => received,
+            Err(error) => {
+                let question = Question { message, place, context: Context::new() };
+                return Some(Failed { question, settle: Settle::Refuse(error.to_string()), reason: String::new() });
+            }
+        };
+        let question = Question { message, place, context };
+        match self.decided(&delivery, &question.context) {
+            Ok(Some((publish, publishing))) => self.send(question, publish, publishing).await,
+            Ok(None) => {
+                acknowledge(&question.message, AckKind::Ack).await;
+                question.context.span().end();
+                None
+            }
+            Err((settle, reason)) => Some(Failed { question, settle, reason }),
+        }
+    }
+
+    /// The answer as a message, and the span in which it is published.
+    fn decided(&self, delivery: &Delivery, context: &Context) -> Result<Option<(Publish, Context)>, (Settle, String)> {
+        let _current = context.clone().attach();
+        let Some(Outgoing { subject, event, once }) = (self.decide)(delivery)? else { return Ok(None) };
+        let publishing = self.bus.publish_span(&subject, &event);
+        let (headers, payload) = message(event, once, &publishing).map_err(|reason| (Settle::Refuse(reason.clone()), reason))?;
+        Ok(Some((Publish { subject: Subject::from(subject), headers, payload }, publishing)))
+    }
+
+    async fn send(&mut self, question: Question, publish: Publish, publishing: Context) -> Option<Failed> {
+        let Publish { subject, headers, payload } = publish;
+        let reply = format!("{}.{}", self.inbox, self.next);
+        if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
+            publishing.span().end();
+            return Some(Failed { question, settle: Settle::Retry, reason: error.to_string() });
+        }
+        self.sent.insert(self.next, Sent { question, publishing, at: Instant::now() });
+        self.next += 1;
+        None
+    }
+
+    /// An answer is stored: its question is done with. What comes too late has been given up already.
+    async fn stored(&mut self, reply: &Reply) -> Option<Failed> {
+        let number = reply.subject.rsplit('.').next()?.parse().ok()?;
+        let Sent { question, publishing, .. } = self.sent.remove(&number)?;
+        let problem = problem(reply);
+        if let Some(reason) = &problem {
+            publishing.span().set_status(Status::error(reason.clone()));
+        }
+        publishing.span().end();
+        if let Some(reason) = problem {
+            return Some(Failed { question, settle: Settle::Retry, reason });
+        }
+        acknowledge(&question.message, AckKind::Ack).await;
+        question.context.span().end();
+        None
+    }
+
+    /// The answers of which nobody has said for too long that they are stored.
+    fn overdue(&mut self) -> Vec<Failed> {
+        let mut failed = Vec::new();
+        while let Some(oldest) = self.sent.first_entry().filter(|oldest| oldest.get().at.elapsed() > PATIENCE) {
+            let Sent { question, publishing, .. } = oldest.remove();
+            publishing.span().set_status(Status::error(TIMED_OUT));
+            publishing.span().end();
+            failed.push(Failed { question, settle: Settle::Retry, reason: TIMED_OUT.into() });
+        }
+        failed
+    }
+}
+
+impl Failed {
+    /// Sees to it that the question is asked again, or kept among the dead letters.
+    async fn end(self, bus: &Bus, durable: &Durable) {
+        let Self { question: Question { message, place, context }, settle, reason } = self;
+        context.span().set_status(Status::error(reason.clone()));
+        bus.fail(durable, &message, place, (settle, reason)).with_context(context.clone()).await;
+        context.span().end();
+    }
+}
+
+/// Why an answer is not stored; none where it is, or was before.
+fn problem(reply: &Reply) -> Option<String> {
+    if reply.status == Some(StatusCode::NO_RESPONDERS) {
+        return Some("no stream takes the answer's subject".into());
+    }
+    match serde_json::from_slice::<Acknowledgement<'_>>(&reply.payload) {
+        Ok(Acknowledgement { error: None }) => None,
+        Ok(Acknowledgement { error: Some(problem) }) if problem.err_code == WRONG_LAST_SEQUENCE => None,
+        Ok(Acknowledgement { error: Some(problem) }) => Some(problem.description.into_owned()),
+        Err(error) => Some(format!("the broker's acknowledgement: {error}")),
+    }
+}
