@@ -4,7 +4,8 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use cloudevents::Event;
 use jiff::Timestamp;
-use switchyard_events::{CdEvent, CdEventError, DecodeError, InvalidClock, decode};
+use serde::de::DeserializeOwned;
+use switchyard_events::{CdEvent, CdEventError, DecodeError, InvalidClock, custom_data, decode};
 
 /// An event, where it is stored and how often it was delivered.
 #[derive(Clone, Debug)]
@@ -55,6 +56,14 @@ impl Delivery {
     pub fn cdevent(&self) -> Result<CdEvent<'_>, Unreadable> {
         Ok(CdEvent::from_cloudevent(&self.event)?)
     }
+}
+
+/// What an event of ours says, read out of its custom data.
+///
+/// # Errors
+/// When it is not what the type promises.
+pub fn said<T: DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, Unreadable> {
+    custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })
 }
 
 pub(crate) fn read_event(headers: Option<&HeaderMap>, payload: &Bytes) -> Result<Event, DecodeError> {

@@ -29,7 +29,7 @@ pub use bus::Bus;
 pub use clocks::{ClockError, Clocks};
 pub use consume::{ConsumeError, Settle, Window};
 pub use dead::{DeadLetter, DeadLetterError, Kept};
-pub use delivery::{Delivery, Unreadable};
+pub use delivery::{Delivery, Unreadable, said};
 pub use fleets::{AppliedFleet, FleetStoreError};
 pub use heartbeats::HeartbeatError;
 pub use ledger::{Ledger, LedgerError, Revision, amend};

@@ -4,6 +4,8 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 
+use switchyard_events::starting_trace;
+
 use crate::{Bus, Delivery, StoredError, delivery::read_event};
 
 impl Bus {
@@ -40,7 +42,15 @@ impl Bus {
             match read_event(message.headers.as_ref(), &message.payload) {
                 Ok(event) => {
                     let subject = message.subject.to_string();
-                    each(Delivery { subject, stream: stream.to_owned(), sequence, delivered: 1, stored, event });
+                    each(Delivery {
+                        subject,
+                        stream: stream.to_owned(),
+                        sequence,
+                        delivered: 1,
+                        stored,
+                        trace: starting_trace(&event),
+                        event,
+                    });
                 }
                 Err(_) => unreadable += 1,
             }

@@ -5,11 +5,9 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use switchyard_bus::{
     Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, amend,
-    current_traceparent, redelivery_from, settle,
+    current_traceparent, redelivery_from, said, settle,
 };
-use switchyard_events::{
-    Bound, BuildLaunched, BuildRouted, Decision, EmitError, Heartbeat, Reason, Record, Standing, custom_data,
-};
+use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Heartbeat, Reason, Record, Standing};
 use switchyard_executor::{Condition, CreateError, Executor, Launch, Token, Unreachable};
 use switchyard_fleet::Fleet;
 use tracing::{debug, info, warn};
@@ -141,8 +139,7 @@ impl<X: Executor> Launcher<Bus, X> {
     async fn read(&self, delivery: Delivery) -> Result<(), LaunchError> {
         let again = delivery.delivered > 1;
         let event = delivery.cdevent()?;
-        let routed =
-            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })?;
+        let routed = said(&event)?;
         self.launch(routed, again).await
     }
 }

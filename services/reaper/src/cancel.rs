@@ -1,9 +1,8 @@
 //! Somebody wants a build to stop: before it is routed, before it is bound, while it is gated or runs, after it has ended, twice.
 
-use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend, settle};
+use switchyard_bus::{Clocks, Delivery, Events, Ledger, amend, said, settle};
 use switchyard_events::{
-    Attempt, Bound, BuildKey, CancelRequested, CdEvent, Clock, ClockKind, Record, Request, Standing, custom_data,
-    derived_chain_id, tenant_of,
+    Attempt, Bound, BuildKey, CancelRequested, CdEvent, Clock, ClockKind, Record, Request, Standing, derived_chain_id, tenant_of,
 };
 use switchyard_executor::Executor;
 use tracing::info;
@@ -22,8 +21,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// Whatever stood in the way; doing it again is safe.
     pub async fn cancel(&self, delivery: Delivery) -> Result<(), ReapError> {
         let event = delivery.cdevent()?;
-        let CancelRequested { build } =
-            custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })?;
+        let CancelRequested { build } = said(&event)?;
         let Some(record) = self.cancelled(&build, &delivery, &event).await? else { return Ok(()) };
         let Some(attempt) = record.latest() else { return Ok(()) };
         match (attempt.standing(), &attempt.bound) {

@@ -1,7 +1,7 @@
 //! Somebody wants a build to run longer, up to its executor's maximum: before it is bound, while it waits or runs.
 
-use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend};
-use switchyard_events::{BuildExtended, CdEvent, Clock, ClockKind, Standing, custom_data, tenant_of};
+use switchyard_bus::{Clocks, Delivery, Events, Ledger, amend, said};
+use switchyard_events::{BuildExtended, CdEvent, Clock, ClockKind, Standing, tenant_of};
 use switchyard_executor::Executor;
 use tracing::info;
 
@@ -22,9 +22,8 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
 
     /// Writes down that a build may run longer, and arms its clock for then. The clock that is armed already may fire before:
     /// it finds that it is early, and is armed again.
-    async fn extend(&self, delivery: &Delivery, event: &CdEvent) -> Result<(), ReapError> {
-        let BuildExtended { build, running } =
-            custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.clone(), error })?;
+    async fn extend(&self, delivery: &Delivery, event: &CdEvent<'_>) -> Result<(), ReapError> {
+        let BuildExtended { build, running } = said(event)?;
         let Some((record, _)) = self.bus.read(&build).await? else { return Ok(()) };
         let tenant = tenant_of(&delivery.subject).unwrap_or_default();
         if record.tenant != tenant {

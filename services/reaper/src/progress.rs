@@ -1,9 +1,9 @@
 //! What our own events ask of a reaper: clocks armed and stopped, records opened, ends made known.
 
-use switchyard_bus::{Clocks, Delivery, Events, Ledger, Unreadable, amend, settle};
+use switchyard_bus::{Clocks, Delivery, Events, Ledger, amend, said, settle};
 use switchyard_events::{
-    Attempt, BuildFinished, BuildLaunched, BuildRefused, BuildRouted, BuildStarted, CdEvent, Clock, ClockKind, Decision, Limits,
-    Reason, Record, Standing, custom_data,
+    Attempt, BuildFinished, BuildLaunched, BuildRefused, BuildRouted, BuildStarted, Clock, ClockKind, Decision, Limits, Reason,
+    Record, Standing,
 };
 use switchyard_executor::Executor;
 
@@ -17,11 +17,11 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     pub async fn progress(&self, delivery: Delivery) -> Result<(), ReapError> {
         let event = delivery.cdevent()?;
         match event.context.ty.split('.').nth(3) {
-            Some("routed") => self.routed(read(&event)?).await,
-            Some("launched") => self.launched(read(&event)?).await,
-            Some("started") => self.has_started(read(&event)?).await,
-            Some("finished") => self.finished(read(&event)?).await,
-            Some("refused") => self.refused(read(&event)?).await,
+            Some("routed") => self.routed(said(&event)?).await,
+            Some("launched") => self.launched(said(&event)?).await,
+            Some("started") => self.has_started(said(&event)?).await,
+            Some("finished") => self.finished(said(&event)?).await,
+            Some("refused") => self.refused(said(&event)?).await,
             _ => Ok(()),
         }
     }
@@ -102,8 +102,4 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
 /// goes when the end is known.
 fn alive(record: &Record, n: u32) -> Option<Limits> {
     record.attempt(n).filter(|attempt| attempt.standing() == Standing::Bound).map(Attempt::limits)
-}
-
-fn read<T: serde::de::DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, Unreadable> {
-    custom_data(event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Settle, StoredError, Unreadable, Window};
-use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, InvalidBuild, Outgoing, custom_data};
+use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Settle, StoredError, Unreadable, Window, said};
+use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, InvalidBuild, Outgoing};
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
@@ -111,7 +111,7 @@ impl Router {
 
 fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
     let event = delivery.cdevent()?;
-    custom_data(&event).map_err(|error| Unreadable::CustomData { event_type: event.context.ty.to_string(), error })
+    said(&event)
 }
 
 /// The router's whole answer to a request: the event to publish.
