@@ -51,7 +51,7 @@ async fn the_doctor_runs_a_probe_and_says_what_can_be_said() {
     for (executor, wanted) in [
         ("gone", "the executor's runtime class is not in the cluster"),
         ("local", "with no isolation"),
-        ("nobody", "the fleet file has no executor \"nobody\""),
+        ("nobody", "the fleet has no executor \"nobody\""),
     ] {
         let output = doctor(&yard, executor).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
