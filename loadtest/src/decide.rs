@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 use switchyard_events::{BuildKey, BuildSpec, Request};
 use switchyard_fleet::Fleet;
-use switchyard_router::{Candidate, Rules, route};
+use switchyard_router::{Candidate, Health, Rules, route};
 
 use crate::{
     cpu::Cpu,
@@ -117,11 +117,11 @@ fn builds() -> anyhow::Result<Vec<Asked>> {
 
 fn per_second(rules: &Rules, builds: &[Asked], time: Duration) -> f64 {
     let (started, before) = (Instant::now(), Cpu::of_this());
-    let mut rounds = 0u32;
+    let (health, mut rounds) = (Health::default(), 0u32);
     while started.elapsed() < time {
         for Asked { build, spec, request } in builds {
             let candidate = Candidate { build, spec, tenant: "default", request };
-            let _ = black_box(route(black_box(&candidate), rules));
+            let _ = black_box(route(black_box(&candidate), rules, &health));
         }
         rounds += 1;
     }

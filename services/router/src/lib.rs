@@ -5,18 +5,20 @@
 //! 2. one drawn by weight among the eligible with a weightage above 0, always the same for the same build and fleet;
 //! 3. the default executor, whatever its weightage.
 //!
-//! Where none is eligible the build is refused, and finishes too. The router writes nothing but its event.
+//! An executor that is unwell is passed over as long as another is left. Where none is eligible the build is refused, and finishes too. The router writes nothing but its event.
 
 mod candidate;
 mod current;
 mod draw;
+mod health;
 mod request;
 mod route;
 mod router;
 mod rules;
 
 pub use candidate::Candidate;
-pub use current::Current;
+pub use current::{Current, Now};
+pub use health::Health;
 pub use request::{Asked, Unbuildable, asked};
 pub use route::{Refusal, Route, Rule, Standing, route, standings, why};
 pub use router::{Args, RouteError, Router};

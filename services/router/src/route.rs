@@ -9,6 +9,7 @@ use switchyard_fleet::{Exclusion, Executor, Fleet};
 
 use crate::{
     candidate::Candidate,
+    health::Health,
     rules::{Against, Rules, View},
 };
 
@@ -79,24 +80,30 @@ pub enum Refusal {
 
 /// Chooses the executor of a build, or says why none may have it.
 ///
-/// The same build and fleet always give the same answer. The order of the executors in the file does not matter.
+/// The same build, fleet and health always give the same answer. The order of the executors in the file does not matter.
 ///
 /// # Errors
-/// When nobody may have it.
-pub fn route<'a>(candidate: &Candidate<'_>, rules: &'a Rules) -> Result<Route<'a>, Refusal> {
+/// When nobody may have it. That an executor is unwell is no reason.
+pub fn route<'a>(candidate: &Candidate<'_>, rules: &'a Rules, health: &Health) -> Result<Route<'a>, Refusal> {
     check_tenant(candidate.spec, candidate.tenant, rules.fleet())?;
     let view = rules.view(candidate);
-    let to = |line, rule| Ok(Route { executor: rules.executor(line), rule });
     if let Some(asked) = candidate.spec.asked_executor() {
-        return to(annotated(asked, candidate, rules, &view)?, Rule::Annotation);
+        let line = annotated(asked, candidate, rules, &view)?;
+        return Ok(Route { executor: rules.executor(line), rule: Rule::Annotation });
     }
-    if let Some(line) = draw(candidate, rules, &view) {
-        return to(line, Rule::Weight);
+    let well = choose(candidate, rules, &view, health);
+    let any = || if health.is_well() { None } else { choose(candidate, rules, &view, &Health::default()) };
+    well.or_else(any).ok_or_else(|| none_eligible(candidate, rules))
+}
+
+/// By weight, else the default.
+fn choose<'a>(candidate: &Candidate<'_>, rules: &'a Rules, view: &View<'_>, health: &Health) -> Option<Route<'a>> {
+    let to = |line, rule| Route { executor: rules.executor(line), rule };
+    if let Some(line) = draw(candidate, rules, view, health) {
+        return Some(to(line, Rule::Weight));
     }
-    if view.against(rules.default_line()).is_none() {
-        return to(rules.default_line(), Rule::Default);
-    }
-    Err(none_eligible(candidate, rules))
+    let default = to(rules.default_line(), Rule::Default);
+    (view.against(rules.default_line()).is_none() && health.allows(&default.executor.name)).then_some(default)
 }
 
 /// What every executor is to a build, in the order of their names.
@@ -113,8 +120,10 @@ pub fn standings<'a>(candidate: &Candidate<'_>, rules: &'a Rules) -> Vec<Standin
 
 /// The choice, as the routed event keeps it.
 #[must_use]
-pub fn why(route: &Route<'_>, candidate: &Candidate<'_>, rules: &Rules) -> Why {
+pub fn why(route: &Route<'_>, candidate: &Candidate<'_>, rules: &Rules, health: &Health) -> Why {
     let view = rules.view(candidate);
+    // Where the choice fell on one that is unwell, health did not count.
+    let health = Some(health).filter(|health| health.allows(&route.executor.name));
     let mut why = Why {
         rule: route.rule.to_string(),
         revision: rules.fleet().revision().to_owned(),
@@ -123,9 +132,10 @@ pub fn why(route: &Route<'_>, candidate: &Candidate<'_>, rules: &Rules) -> Why {
     };
     for (n, _) in rules.lines() {
         let name = rules.executor(n).name.clone();
-        match view.against(n) {
+        let against = view.against(n).map(|against| words(&against, candidate));
+        match against.or_else(|| health?.against(&name)) {
             None => why.eligible.push(name),
-            Some(against) => why.excluded.push((name, words(&against, candidate))),
+            Some(against) => why.excluded.push((name, against)),
         }
     }
     why
@@ -149,12 +159,13 @@ fn check_tenant(spec: &BuildSpec, tenant: &str, fleet: &Fleet) -> Result<(), Ref
     }
 }
 
-fn draw(candidate: &Candidate<'_>, rules: &Rules, view: &View<'_>) -> Option<usize> {
+fn draw(candidate: &Candidate<'_>, rules: &Rules, view: &View<'_>, health: &Health) -> Option<usize> {
     let drawer = rules.drawer(candidate);
     let mut best = (f64::INFINITY, None);
     for (n, line) in rules.lines() {
         let Some(ticket) = line.ticket else { continue };
-        if let Some(drawn) = ticket.draws_below(drawer, best.0).filter(|_| view.against(n).is_none()) {
+        let Some(drawn) = ticket.draws_below(drawer, best.0) else { continue };
+        if view.against(n).is_none() && health.allows(&rules.executor(n).name) {
             best = (drawn, Some(n));
         }
     }

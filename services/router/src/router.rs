@@ -9,7 +9,7 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Current, Refusal, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Candidate, Current, Now, Refusal, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
 /// A router over a fleet.
 pub struct Router {
     bus: Bus,
-    rules: Current,
+    current: Current,
 }
 
 /// A request could not be routed now, or ever.
@@ -59,10 +59,10 @@ impl Router {
         Self::following(bus, Current::new(Rules::new(fleet)))
     }
 
-    /// A router by rules that somebody else replaces.
+    /// A router by what somebody else keeps current.
     #[must_use]
-    pub const fn following(bus: Bus, rules: Current) -> Self {
-        Self { bus, rules }
+    pub const fn following(bus: Bus, current: Current) -> Self {
+        Self { bus, current }
     }
 
     /// Routes until the service is to stop.
@@ -87,7 +87,7 @@ impl Router {
     /// A build is asked for: say where it goes.
     fn request(&self, delivery: &Delivery) -> Result<Option<Outgoing>, RouteError> {
         let Some(asked) = asked(delivery)? else { return Ok(None) };
-        Ok(Some(answer(asked, 1, &self.rules.rules(), Timestamp::now())?))
+        Ok(Some(answer(asked, 1, &self.current.now(), Timestamp::now())?))
     }
 
     /// A build wants its next attempt: read its request again and say where that goes.
@@ -103,7 +103,7 @@ impl Router {
     }
 
     async fn answer(&self, asked: Asked, attempt: u32) -> Result<(), RouteError> {
-        let outgoing = answer(asked, attempt, &self.rules.rules(), Timestamp::now())?;
+        let outgoing = answer(asked, attempt, &self.current.now(), Timestamp::now())?;
         self.bus.publish(outgoing).await?;
         Ok(())
     }
@@ -118,14 +118,15 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 ///
 /// # Errors
 /// When the request holds what no event may hold.
-pub(crate) fn answer(asked: Asked, attempt: u32, rules: &Rules, now: Timestamp) -> Result<Outgoing, EmitError> {
+pub(crate) fn answer(asked: Asked, attempt: u32, by: &Now, now: Timestamp) -> Result<Outgoing, EmitError> {
     let Asked { build, tenant, request, spec } = asked;
     let (pipeline, job) = spec.as_ref().map_or((None, None), |spec| (spec.pipeline.clone(), spec.job.clone()));
     let routed = spec.map_err(Refused::from).and_then(|spec| {
         let candidate = Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request };
-        let route = route(&candidate, rules)?;
+        let (rules, health) = (&by.rules, &by.health);
+        let route = route(&candidate, rules, health)?;
         let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?, spec.clocks);
-        Ok((route.executor.name.clone(), why(&route, &candidate, rules), limits, spec))
+        Ok((route.executor.name.clone(), why(&route, &candidate, rules, health), limits, spec))
     });
     match routed {
         Ok((executor, why, limits, spec)) => {

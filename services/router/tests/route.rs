@@ -9,9 +9,9 @@ use std::{
 };
 
 use proptest::prelude::*;
-use switchyard_events::{BuildKey, BuildSpec, Request};
+use switchyard_events::{BuildKey, BuildSpec, Request, Why};
 use switchyard_fleet::Fleet;
-use switchyard_router::{Candidate, Refusal, Route, Rule, Rules, why};
+use switchyard_router::{Candidate, Health, Refusal, Route, Rule, Rules, why};
 
 /// So many builds as shares are counted over; their keys are always the same.
 const BUILDS: u32 = 100_000;
@@ -53,7 +53,7 @@ static REQUEST: LazyLock<Request> = LazyLock::new(|| {
 });
 
 fn route<'a>(build: &BuildKey, spec: &BuildSpec, tenant: &str, rules: &'a Rules) -> Result<Route<'a>, Refusal> {
-    switchyard_router::route(&Candidate { build, spec, tenant, request: &REQUEST }, rules)
+    switchyard_router::route(&Candidate { build, spec, tenant, request: &REQUEST }, rules, &Health::default())
 }
 
 /// Where the first so many builds of `node:20` go.
@@ -61,7 +61,7 @@ fn drawn(rules: &Rules, builds: u32) -> Vec<&str> {
     let build = spec(r#"{"image": "node:20"}"#);
     let to = |n| {
         let candidate = Candidate { build: &key(n), spec: &build, tenant: "default", request: &REQUEST };
-        switchyard_router::route(&candidate, rules).unwrap().executor.name.as_str()
+        switchyard_router::route(&candidate, rules, &Health::default()).unwrap().executor.name.as_str()
     };
     (0..builds).map(to).collect()
 }
@@ -215,8 +215,8 @@ proptest! {
         let (build, spec) = (key(n), spec(&format!(r#"{{"image": "{image}"}}"#)));
         let candidate = Candidate { build: &build, spec: &spec, tenant: "default", request: &REQUEST };
         let standings = switchyard_router::standings(&candidate, &rules);
-        if let Ok(route) = switchyard_router::route(&candidate, &rules) {
-            let why = why(&route, &candidate, &rules);
+        if let Ok(route) = switchyard_router::route(&candidate, &rules, &Health::default()) {
+            let why = why(&route, &candidate, &rules, &Health::default());
             prop_assert!(why.eligible.contains(&route.executor.name));
             prop_assert_eq!(why.eligible.len() + why.excluded.len(), executors.len());
             prop_assert_eq!(why.revision.as_str(), rules.fleet().revision());
@@ -228,6 +228,36 @@ proptest! {
             }
         }
     }
+}
+
+fn unwell(executors: &[&str]) -> Health {
+    let excluded = executors.iter().map(|name| ((*name).to_owned(), "unwell: no answer".to_owned())).collect();
+    Health::then(&Why { rule: String::new(), revision: String::new(), eligible: Vec::new(), excluded })
+}
+
+#[test]
+fn an_unwell_executor_is_passed_over_as_long_as_another_is_left() {
+    let rules = fleet("  k8s: {weightage: 1, exclusion: [rhel6]}\n  k8s-vm: {weightage: 1}\n  k8s-big: {weightage: 1}");
+    let to = |json: &str, n: u32, health: &Health| {
+        let (build, spec) = (key(n), spec(json));
+        let candidate = Candidate { build: &build, spec: &spec, tenant: "default", request: &REQUEST };
+        let route = switchyard_router::route(&candidate, &rules, health).unwrap();
+        let why = why(&route, &candidate, &rules, health);
+        assert!(why.eligible.contains(&route.executor.name), "{why:?}");
+        (route.executor.name.clone(), Health::then(&why))
+    };
+    let node = r#"{"image": "node"}"#;
+    let (well, one, all) = (Health::default(), unwell(&["k8s-vm"]), unwell(&["k8s", "k8s-vm", "k8s-big"]));
+    for n in 0..500 {
+        let (before, _) = to(node, n, &well);
+        let (passed, then) = to(node, n, &one);
+        assert!(passed != "k8s-vm" && (before == "k8s-vm" || before == passed), "only what was there moves");
+        assert_eq!(then, one, "the event says who was unwell, so that the choice can be made again");
+        assert_eq!(to(node, n, &all), (before, well.clone()), "where all are unwell the build waits where it belongs");
+    }
+    assert_eq!(to(r#"{"image": "rhel6"}"#, 1, &unwell(&["k8s-vm", "k8s-big"])).0, to(r#"{"image": "rhel6"}"#, 1, &well).0);
+    let named = r#"{"image": "a", "annotations": {"screwdriver.cd/executor": "k8s-vm"}}"#;
+    assert_eq!(to(named, 1, &one).0, "k8s-vm", "who names an executor waits for it");
 }
 
 // What Screwdriver gets wrong.

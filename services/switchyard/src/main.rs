@@ -1,5 +1,6 @@
 //! The switchyard command: every service, the development stack and the tools to look at builds.
 
+mod health;
 mod provision;
 mod services;
 mod source;

@@ -20,7 +20,10 @@ use switchyard_router::{Current, Router, Rules};
 use switchyard_runtime::{Context, Settings, Shutdown, run};
 use tracing::{info, warn};
 
-use crate::source::{self, Sourced};
+use crate::{
+    health,
+    source::{self, Sourced},
+};
 
 /// Settings of a launcher.
 #[derive(Clone, Debug, clap::Args)]
@@ -78,6 +81,7 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
         tokio::select! {
             ended = Router::following(bus.clone(), current.clone()).run(service) => ended,
             () = follow => Ok(()),
+            () = health::follow(&bus, &current) => Ok(()),
         }
     })
 }

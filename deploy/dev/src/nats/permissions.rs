@@ -38,6 +38,8 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .gets("YARD")
             .lists("config")
             .reads("config")
+            .lists("executors")
+            .reads("executors")
             .publishes(["yard.>", "dead.>"])
             .done(),
         User::new("launcher")

@@ -12,7 +12,7 @@ use serde::Serialize;
 use switchyard_bus::Bus;
 use switchyard_events::{BuildKey, BuildRefused, BuildRouted, custom_data};
 use switchyard_fleet::Fleet;
-use switchyard_router::{Asked, Candidate, Rules, asked, route, standings};
+use switchyard_router::{Asked, Candidate, Health, Rules, asked, route, standings};
 
 use super::{
     Session, Told, config, find,
@@ -172,7 +172,7 @@ impl Explained {
         };
         explained.image = Some(spec.image.clone());
         let candidate = Candidate { build: &asked.build, spec, tenant: &asked.tenant, request: &asked.request };
-        match route(&candidate, rules) {
+        match route(&candidate, rules, &Health::default()) {
             Ok(route) => {
                 explained.executor = Some(route.executor.name.clone());
                 explained.rule = Some(route.rule.to_string());
@@ -195,7 +195,9 @@ impl Explained {
             };
             eligible.chain(excluded).map(line).collect()
         };
-        let again = rules.map(|rules| route(&candidate, rules).map(|route| (route.executor.name.clone(), route.rule)));
+        let again = rules.map(|rules| {
+            route(&candidate, rules, &Health::then(&routed.why)).map(|route| (route.executor.name.clone(), route.rule))
+        });
         let note = match again {
             None => Some("the fleet of this revision is not kept: give it with --config to see what was drawn".to_owned()),
             Some(Ok((executor, rule))) if executor == routed.executor && rule.to_string() == routed.why.rule => None,
@@ -210,7 +212,7 @@ impl Explained {
             executor: Some(routed.executor.clone()),
             rule: Some(routed.why.rule.clone()),
             refused: None,
-            executors: rules.map_or_else(told, |rules| lines(&candidate, rules, Some(&routed.executor))),
+            executors: rules.map_or_else(told, |rules| then(lines(&candidate, rules, Some(&routed.executor)), routed)),
             note,
         }
     }
@@ -250,6 +252,16 @@ impl Explained {
         }
         text
     }
+}
+
+/// What the event says against an executor counts: it also knows who was unwell.
+fn then(mut lines: Vec<Line>, routed: &BuildRouted) -> Vec<Line> {
+    for line in &mut lines {
+        if let Some((_, why)) = routed.why.excluded.iter().find(|(name, _)| *name == line.name) {
+            (line.eligible, line.against, line.score) = (false, Some(why.clone()), None);
+        }
+    }
+    lines
 }
 
 fn lines(candidate: &Candidate<'_>, rules: &Rules, winner: Option<&str>) -> Vec<Line> {

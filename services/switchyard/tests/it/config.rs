@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
-use switchyard_events::{BuildKey, BuildRouted, CdEvent, Outgoing, ci, custom_data};
+use switchyard_events::{BreakerState, BuildKey, BuildRouted, CdEvent, Heartbeat, Outgoing, ci, custom_data};
 use tokio::{process::Command, time::Instant};
 
 use crate::yard::{program, until};
@@ -287,5 +287,43 @@ async fn a_decision_is_explained_and_a_change_is_tried_without_a_word() {
     let same = yard.says(&["simulate", "--config", &after], "").await;
     assert!(same.starts_with("40 requests, 0 of them move"), "{same}");
     assert_eq!(stored().await, at, "nothing was published");
+    yard.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_whose_launchers_are_unwell_is_passed_over_until_they_are_well() {
+    let yard = Routing::start(2).await;
+    let halves = "version: 1\nexecutor: {plugin: k8s, k8s: {weightage: 1}, k8s-vm: {weightage: 1}}\n";
+    yard.says(&["config", "apply", "-"], halves).await;
+    let say = async |healthy: bool| {
+        let (executor, service, instance) = ("k8s".to_owned(), "launcher".to_owned(), "a".to_owned());
+        let why = (!healthy).then(|| "the API server does not answer".to_owned());
+        let at = jiff::Timestamp::now();
+        let beat = Heartbeat {
+            executor,
+            service,
+            instance,
+            at,
+            healthy,
+            why,
+            breaker: BreakerState::default(),
+            slots: None,
+            free: None,
+        };
+        yard.bus.beat(&beat).await.unwrap();
+    };
+    say(false).await;
+    switched(&yard, "k8s-vm", "unwell").await;
+    let build = yard.request("explained").await;
+    until("it is routed", PATIENCE, async || yard.routes().await.get(&build).map(drop)).await;
+    let told: Value = serde_json::from_str(&yard.says(&["explain", &build.to_string(), "--json"], "").await).unwrap();
+    assert_eq!((&told["executor"], told["note"].is_null()), (&json!("k8s-vm"), true), "{told}");
+    assert_eq!(told["executors"][0]["against"], "unwell: the API server does not answer");
+    say(true).await;
+    until("builds go to both again", PATIENCE, async || {
+        let name = format!("well-{}", yard.routes().await.len());
+        (yard.goes_to(&name).await == "k8s").then_some(())
+    })
+    .await;
     yard.stop().await;
 }
