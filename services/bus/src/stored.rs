@@ -25,6 +25,12 @@ impl StoredError {
     }
 }
 
+impl StoredError {
+    pub(crate) fn of(what: String, error: String) -> Self {
+        Self { what, error }
+    }
+}
+
 impl Bus {
     /// The event at that place of a stream; `None` where the stream no longer has it, or it can no longer be read.
     ///

@@ -62,6 +62,32 @@ async fn read(bus: &Bus, enough: usize, handle: impl Fn(&Delivery) -> Result<(),
 }
 
 #[tokio::test]
+async fn how_far_behind_a_consumer_is_and_since_when_can_be_asked() {
+    let (_stack, bus) = broker().await;
+    let requests = Durable::requests();
+    assert_eq!(bus.lag(&requests).await.unwrap(), switchyard_bus::Lag::default());
+    for id in ["1", "2", "3"] {
+        bus.publish(event(id)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let behind = bus.lag(&requests).await.unwrap();
+    assert_eq!((behind.pending, behind.unacknowledged), (3, 0));
+    assert!(behind.oldest.unwrap() >= Duration::from_millis(50), "{behind:?}");
+    read(&bus, 3, |_| Ok(())).await;
+    let caught_up = timeout(PATIENCE, async {
+        loop {
+            let lag = bus.lag(&requests).await.unwrap();
+            if lag.pending + lag.unacknowledged == 0 {
+                return lag;
+            }
+        }
+    });
+    let caught_up = caught_up.await.unwrap();
+    assert_eq!((caught_up.oldest, caught_up.delivered), (None, 3));
+    assert_eq!(bus.held("DEAD").await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn provisioning_again_changes_nothing_and_says_what_it_mends() {
     let (_stack, bus) = broker().await;
     assert_eq!(provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap(), []);

@@ -1,6 +1,7 @@
 //! The switchyard command: every service, the development stack and the tools to look at builds.
 
 mod health;
+mod measure;
 mod provision;
 mod services;
 mod source;

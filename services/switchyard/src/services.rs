@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _};
-use switchyard_bus::Bus;
+use switchyard_bus::{Bus, Durable};
 use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::{Launcher, ScrewdriverKey};
@@ -21,7 +21,7 @@ use switchyard_runtime::{Context, Settings, Shutdown, run};
 use tracing::{info, warn};
 
 use crate::{
-    health,
+    health, measure,
     source::{self, Sourced},
 };
 
@@ -78,10 +78,12 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
             }
             std::future::pending::<()>().await;
         };
+        let (metrics, durables) = (service.metrics.clone(), [Durable::requests(), Durable::requeued()]);
         tokio::select! {
             ended = Router::following(bus.clone(), current.clone()).run(service) => ended,
             () = follow => Ok(()),
             () = health::follow(&bus, &current) => Ok(()),
+            () = measure::consumers(&bus, &metrics, &durables) => Ok(()),
         }
     })
 }
@@ -93,9 +95,16 @@ pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
     if let Err(error) = screwdriver_key(key.as_deref()) {
         return failed(&error);
     }
-    let work = move |service: Context, bus, fleet, place| {
+    let routed_to = args.executor.clone();
+    let work = move |service: Context, bus: Bus, fleet, place| {
         let key = screwdriver_key(key.as_deref());
-        async move { Launcher::new(bus, place, fleet).with_key(key?).run(service, at_once).await }
+        let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), [Durable::routed(&routed_to)]);
+        async move {
+            tokio::select! {
+                ended = Launcher::new(bus, place, fleet).with_key(key?).run(service, at_once) => ended,
+                () = measure::consumers(&measured, &metrics, &durables) => Ok(()),
+            }
+        }
     };
     on_executor("launcher", settings, args.config.as_deref(), &args.executor, &args.builds, work)
 }
@@ -106,12 +115,22 @@ pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
     let work = move |service: Context, bus: Bus, _, place| {
         let (sweeping, name) = (sweeping.clone(), name.clone());
         async move {
-            let installation = bus.installation().await?;
+            let Some(installation) = installation(&service).await else { return Ok(()) };
+            let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), reaped(&name));
             let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation)));
-            reaper.measured_by(service.metrics.clone()).run(service, every).await
+            tokio::select! {
+                ended = reaper.measured_by(metrics.clone()).run(service, every) => ended,
+                () = measure::consumers(&measured, &metrics, &durables) => Ok(()),
+                () = measure::dead_letters(&measured, &metrics) => Ok(()),
+            }
         }
     };
     on_executor("reaper", settings, args.config.as_deref(), &args.executor, builds, work)
+}
+
+/// What the reapers of an executor read.
+fn reaped(executor: &str) -> [Durable; 4] {
+    [Durable::progress(executor), Durable::results(), Durable::cancels(executor), Durable::clocks(executor)]
 }
 
 fn screwdriver_key(file: Option<&Path>) -> anyhow::Result<Option<ScrewdriverKey>> {

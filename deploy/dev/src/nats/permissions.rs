@@ -44,6 +44,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .done(),
         User::new("launcher")
             .consumes("YARD", each("launcher", executors))
+            .gets("YARD")
             .reads("config")
             .lists("config")
             .writes("builds")
@@ -56,6 +57,8 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .consumes("YARD", ["reaper"])
             .consumes("TIMERS", each("clocks", executors))
             .gets("TIMERS")
+            .gets("YARD")
+            .gets("CI")
             .reads("config")
             .lists("config")
             .writes("logs")
