@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use switchyard_bus::Bus;
 use switchyard_events::{BuildKey, BuildRefused, BuildRouted, custom_data};
-use switchyard_fleet::Fleet;
+use switchyard_fleet::{Fleet, Plugin};
 use switchyard_router::{Asked, Candidate, Health, Rules, asked, route, standings};
 
 use super::{
@@ -61,6 +61,9 @@ pub(super) struct Explained {
 #[derive(Clone, Debug, Serialize)]
 struct Line {
     name: String,
+    /// `none` where builds run as processes of the executor's own machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weightage: Option<String>,
     eligible: bool,
@@ -191,7 +194,7 @@ impl Explained {
             let excluded = routed.why.excluded.iter().map(|(name, why)| (name.clone(), Some(why.clone())));
             let line = |(name, against): (String, Option<String>)| {
                 let wins = name == routed.executor;
-                Line { name, weightage: None, eligible: against.is_none(), against, score: None, wins }
+                Line { name, isolation: None, weightage: None, eligible: against.is_none(), against, score: None, wins }
             };
             eligible.chain(excluded).map(line).collect()
         };
@@ -273,6 +276,7 @@ fn lines(candidate: &Candidate<'_>, rules: &Rules, winner: Option<&str>) -> Vec<
             _ => None,
         };
         Line {
+            isolation: (standing.executor.plugin == Plugin::Process).then_some("none"),
             weightage: Some(standing.executor.weightage.to_string()),
             eligible: standing.against.is_none(),
             against: standing.against.or_else(|| aside.map(str::to_owned)),
@@ -289,7 +293,7 @@ fn table(lines: &[Line]) -> Vec<Vec<Cell>> {
     let row = |line: &Line| {
         let (eligible, colour) = if line.eligible { ("yes", Colour::Green) } else { ("no", Colour::Red) };
         vec![
-            Cell::new(&line.name),
+            Cell::new(if line.isolation.is_some() { format!("{} (no isolation)", line.name) } else { line.name.clone() }),
             Cell::new(line.weightage.as_deref().unwrap_or("?")),
             Cell::coloured(eligible, colour),
             Cell::new(line.score.map(|score| format!("{score:.6}")).unwrap_or_default()),

@@ -5,7 +5,7 @@ use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 use anyhow::Context as _;
 use switchyard_dev::{ClusterUser, Nats, Stack};
 
-use super::{Traces, Up};
+use super::Up;
 
 const NOT_YET: &str = "\n            is being built in the background: until it is there, traces are missing";
 
@@ -22,7 +22,7 @@ pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf>
 /// Prints where everything is. Passwords stand only in a file that nobody else may read.
 pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
     let Up { stack, services, traces, local } = up;
-    let env = environment(stack, traces)?;
+    let env = environment(up)?;
     println!("NATS        {}   (a publisher is user {})", stack.nats().url(), Nats::publisher("default"));
     if let Some(query) = traces.query_url() {
         let (otlp, when) = (traces.otlp_url(), if traces.is_there() { "" } else { NOT_YET });
@@ -45,12 +45,14 @@ pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
 }
 
 /// A file of `export`s, for the tools in another terminal.
-fn environment(stack: &Stack, traces: &Traces) -> anyhow::Result<PathBuf> {
+fn environment(up: &Up) -> anyhow::Result<PathBuf> {
+    let Up { stack, traces, local, .. } = up;
     let credentials = stack.nats().credentials("cli")?;
     let mut lines = vec![
         format!("export NATS_URL={}", stack.nats().url()),
         format!("export NATS_USER={}", credentials.user),
         format!("export NATS_PASSWORD={}", credentials.password),
+        format!("export SWITCHYARD_BUILDS='{}'", local.folder()),
     ];
     if let Some(query) = traces.query_url() {
         lines.push(format!("export SWITCHYARD_JAEGER_URL={query}"));
