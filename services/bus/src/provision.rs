@@ -90,6 +90,7 @@ fn differences(now: &Config, wanted: &Config) -> Vec<String> {
     };
     compare("subjects", format!("{:?}", now.subjects), format!("{:?}", wanted.subjects));
     compare("max_bytes", now.max_bytes.to_string(), wanted.max_bytes_or_unlimited());
+    compare("max_message_size", now.max_message_size.max(0).to_string(), wanted.max_message_size.max(0).to_string());
     compare("max_age", format!("{:?}", now.max_age), format!("{:?}", wanted.max_age));
     compare("discard", format!("{:?}", now.discard), format!("{:?}", wanted.discard));
     compare("duplicate_window", format!("{:?}", now.duplicate_window), format!("{:?}", wanted.duplicate_window));

@@ -42,6 +42,10 @@ pub const BUCKETS: [&str; 5] = ["builds", "executors", "config", "trainer", "log
 /// How long what a build has said is kept.
 pub(crate) const LOGS_KEPT: Duration = Duration::from_hours(30 * 24);
 
+/// The largest message of a stream whose messages may become dead letters: these have more headers, and the server takes at
+/// most 1 MiB of any message unless it is told otherwise.
+const LARGEST: i32 = (1 << 20) - (16 << 10);
+
 const DAY: Duration = Duration::from_hours(24);
 const ROUTED: &str = "yard.dev.cdeventsx.switchyard-build.routed.*.*.*";
 const LAUNCHED: &str = "yard.dev.cdeventsx.switchyard-build.launched.*.*.*";
@@ -61,8 +65,8 @@ pub fn streams(sizes: &Sizes, replicas: usize) -> Vec<Config> {
         ..Config::default()
     };
     vec![
-        Config { max_bytes: sizes.ci, ..stream("CI", &["ci.>"]) },
-        Config { max_bytes: sizes.yard, ..stream("YARD", &["yard.>"]) },
+        Config { max_bytes: sizes.ci, max_message_size: LARGEST, ..stream("CI", &["ci.>"]) },
+        Config { max_bytes: sizes.yard, max_message_size: LARGEST, ..stream("YARD", &["yard.>"]) },
         Config { max_bytes: sizes.inference, max_age: DAY, discard: DiscardPolicy::Old, ..stream("INFERENCE", &["inference.>"]) },
         Config {
             // The server schedules nothing on a stream that refuses; without any limit nothing is ever discarded.

@@ -108,6 +108,14 @@ async fn provisioning_again_changes_nothing_and_says_what_it_mends() {
 }
 
 #[tokio::test]
+async fn a_message_that_could_not_become_a_dead_letter_is_refused_to_its_publisher() {
+    let (_stack, bus) = broker().await;
+    let publish = async |size: usize| bus.jetstream().publish("ci.default.odd", vec![b'x'; size].into()).await.unwrap().await;
+    assert!(publish((1 << 20) - (17 << 10)).await.is_ok());
+    assert!(publish((1 << 20) - (15 << 10)).await.unwrap_err().to_string().contains("size"));
+}
+
+#[tokio::test]
 async fn an_event_is_stored_once_however_often_it_is_published() {
     let (_stack, bus) = broker().await;
     assert_eq!(bus.publish(event("1")).await.unwrap(), Published::New);

@@ -64,6 +64,9 @@ fn without_password(line: &str) -> String {
     format!("{before}://{shown}{}", without_password(&after[authority..]))
 }
 
+/// How much of a log is kept.
+pub(crate) const KEPT: usize = 64 << 10;
+
 /// The last `most` bytes of a text, from the beginning of a line where there is one.
 pub(crate) fn tail(text: &str, most: usize) -> &str {
     if text.len() <= most {

@@ -6,9 +6,13 @@ use switchyard_bus::{Bus, Clocks, Events, Ledger, StoredError};
 use switchyard_events::{BuildKey, BuildReaped};
 use switchyard_executor::{Executor, Observed};
 use switchyard_runtime::Context;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::{Look, Reap, ReapError, Reaper, Sight, Why, plan};
+
+/// How long looking at everything may take: a broker that goes away in between must not stop the sweep for good.
+const LONGEST: Duration = Duration::from_mins(5);
 
 impl<X: Executor> Reaper<Bus, X> {
     /// Now and then sees to what was forgotten.
@@ -18,9 +22,14 @@ impl<X: Executor> Reaper<Bus, X> {
                 () = service.shutdown.requested() => return,
                 () = tokio::time::sleep(every) => {}
             }
-            match self.findings().await {
-                Ok(found) => self.see_to(found).await,
-                Err(error) => warn!(%error, "the sweep could not read the ledger"),
+            let found = tokio::select! {
+                () = service.shutdown.requested() => return,
+                found = timeout(LONGEST, self.findings()) => found,
+            };
+            match found {
+                Ok(Ok(found)) => self.see_to(found).await,
+                Ok(Err(error)) => warn!(%error, "the sweep could not read the ledger"),
+                Err(_) => warn!("the sweep could not read everything within {LONGEST:?}"),
             }
         }
     }

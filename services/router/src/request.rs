@@ -63,8 +63,12 @@ fn wanted(custom: &str) -> Option<Result<BuildSpec, InvalidBuild>> {
         return build.map(BuildSpec::checked);
     }
     // Something is wrong: whether it is the build, and what, is found out in two steps.
-    let CustomData { build } = serde_json::from_str::<Option<CustomData<&RawValue>>>(custom).ok()??;
-    build.map(|build| BuildSpec::parse(build.get()))
+    match serde_json::from_str::<CustomData<&RawValue>>(custom) {
+        Ok(CustomData { build }) => build.map(|build| BuildSpec::parse(build.get())),
+        // An object with two builds asks for one, and must not be passed over.
+        Err(error) if custom.starts_with('{') => Some(Err(InvalidBuild { path: String::new(), rule: error.to_string() })),
+        Err(_) => None,
+    }
 }
 
 fn is_request(event: &cloudevents::Event) -> bool {
@@ -86,5 +90,19 @@ fn request(delivery: &Delivery, event: &CdEvent<'_>, build: &BuildKey) -> Reques
         chain_id: event.context.chain_id.as_deref().map_or_else(|| derived_chain_id(build), str::to_owned),
         content: event.subject.content.parse().unwrap_or_default(),
         trace: delivery.trace.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asks_for_two_builds_is_refused_and_not_passed_over() {
+        let twice = wanted(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#).unwrap().unwrap_err();
+        assert!(twice.to_string().contains("duplicate field `build`"), "{twice}");
+        assert!(wanted(r#"{"other": 1}"#).is_none());
+        assert!(wanted(r#""aGVsbG8=""#).is_none());
+        assert!(wanted("null").is_none());
     }
 }

@@ -9,11 +9,8 @@ use tokio::time::timeout;
 use super::{Kubernetes, pod::CONTAINER, refusal::with_causes};
 use crate::{
     Unreachable,
-    mask::{is_secret, masked, tail},
+    mask::{KEPT, is_secret, masked, tail},
 };
-
-/// How much of a log is kept.
-pub(crate) const KEPT: usize = 64 << 10;
 
 /// Lines that are asked for, and the most bytes of them: no question can be for the last bytes.
 const LINES: i64 = 2000;
@@ -40,14 +37,29 @@ impl Kubernetes {
             Ok(Err(error)) => return Err(Unreachable(with_causes(&error))),
             Err(_) => return Err(Unreachable(format!("no log within {} s", PATIENCE.as_secs()))),
         };
-        let text = masked(&text, secrets(&pod));
+        let secrets = secrets(&pod);
+        let text = masked(&text, secrets.iter().map(String::as_str));
         Ok((!text.is_empty()).then(|| tail(&text, KEPT).as_bytes().to_vec()))
     }
 }
 
-/// The values of the pod's variables that look like secrets. Those of Secrets are not in it: they are not ours to read.
-fn secrets(pod: &Pod) -> Vec<&str> {
+/// The values of the pod's variables that look like secrets, as the build sees them: `$$` stands for `$`. Those of Secrets are
+/// not in it: they are not ours to read.
+fn secrets(pod: &Pod) -> Vec<String> {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let variables = containers.flat_map(|container| container.env.iter().flatten());
-    variables.filter(|variable| is_secret(&variable.name)).filter_map(|variable| variable.value.as_deref()).collect()
+    let values = variables.filter(|variable| is_secret(&variable.name)).filter_map(|variable| variable.value.as_deref());
+    values.map(|value| value.replace("$$", "$")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_looked_for_as_the_build_sees_it() {
+        let env = r#"[{"name": "DB_PASSWORD", "value": "pa$$word1"}, {"name": "CI", "value": "true"}]"#;
+        let pod = format!(r#"{{"spec": {{"containers": [{{"name": "build", "env": {env}}}]}}}}"#);
+        assert_eq!(secrets(&serde_json::from_str(&pod).unwrap()), ["pa$word1"]);
+    }
 }

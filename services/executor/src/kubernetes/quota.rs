@@ -38,6 +38,7 @@ impl Need {
 pub(crate) fn room(quotas: &[ResourceQuota], need: &Need) -> Option<u32> {
     quotas
         .iter()
+        .filter(|quota| counts_builds(quota))
         .filter_map(|quota| quota.status.as_ref())
         .flat_map(|status| {
             let hard = status.hard.iter().flatten();
@@ -47,6 +48,13 @@ pub(crate) fn room(quotas: &[ResourceQuota], need: &Need) -> Option<u32> {
             })
         })
         .min()
+}
+
+/// Whether a quota counts builds: their pods have a deadline and limits. One that selects otherwise is met at the create.
+fn counts_builds(quota: &ResourceQuota) -> bool {
+    let Some(spec) = &quota.spec else { return true };
+    let scopes = spec.scopes.iter().flatten();
+    spec.scope_selector.is_none() && scopes.into_iter().all(|scope| matches!(scope.as_str(), "Terminating" | "NotBestEffort"))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
@@ -107,6 +115,17 @@ mod tests {
         assert_eq!(room(&[quota(&json!({"services": "0"}), &json!({}))], &NEED), None);
         let unseen = ResourceQuota { status: None, ..quota(&json!({}), &json!({})) };
         assert_eq!(room(&[unseen], &NEED), None);
+    }
+
+    #[test]
+    fn a_quota_of_other_pods_does_not_stop_builds() {
+        let full = |spec: Value| {
+            let spec = serde_json::from_value(spec).unwrap();
+            room(&[ResourceQuota { spec: Some(spec), ..quota(&json!({"pods": "1"}), &json!({"pods": "1"})) }], &NEED)
+        };
+        assert_eq!(full(json!({"scopes": ["NotTerminating"]})), None);
+        assert_eq!(full(json!({"scopeSelector": {"matchExpressions": []}})), None);
+        assert_eq!(full(json!({"scopes": ["Terminating", "NotBestEffort"]})), Some(0));
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Kind {
             403 if says("exceeded quota") => Self::Full,
             403 => Self::Denied,
             404 if status.details.as_ref().is_some_and(|about| about.kind == "namespaces") => Self::NoNamespace,
-            404 => Self::NotFound,
+            // Whoever else answers 404, such as a load balancer whose servers are away, knows nothing of any pod.
+            404 if status.reason == "NotFound" => Self::NotFound,
             409 if status.reason == "AlreadyExists" => Self::AlreadyExists,
             409 => Self::Conflict,
             422 => Self::Invalid,
@@ -288,6 +289,7 @@ mod tests {
         for (code, reason, message) in [
             (500, "", "rpc error: code = Unavailable desc = connection reset by peer"),
             (502, "", "bad gateway"),
+            (404, "Failed to parse error data", "default backend - 404"),
             (504, "Timeout", "Timeout: request did not complete within requested timeout"),
         ] {
             assert!(matches!(create(code, reason, message), CreateError::Unknown(_)), "{code} {message}");

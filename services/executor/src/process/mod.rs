@@ -36,7 +36,7 @@ pub use supervise::supervise;
 
 use crate::{
     Condition, CreateError, Executor, Launch, Observed, Seen, Unreachable,
-    mask::{is_secret, masked},
+    mask::{KEPT, is_secret, masked, tail},
 };
 use files::{Files, Marker};
 use observe::Found;
@@ -80,8 +80,8 @@ pub enum OpenError {
     NoFolder(String),
 }
 
-/// The most that is given of what a build has said: its end. It has no secrets of ours.
-const LONGEST_LOG: u64 = 1 << 20;
+/// How much is read of what a build has said: more than is kept, so that no secret is cut in two before it is masked.
+const LONGEST_LOG: u64 = 256 << 10;
 
 /// What a build inherits of the environment of launcher or reaper. No more: their credentials stand there.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "SHELL"];
@@ -216,7 +216,7 @@ impl Executor for Process {
             let Some(spec) = files.spec()?.filter(|spec| spec.uid == uid) else { return Ok(None) };
             let secrets = spec.env.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
             let said = files.said(LONGEST_LOG)?;
-            Ok(said.map(|said| masked(&String::from_utf8_lossy(&said), secrets).into_bytes()))
+            Ok(said.map(|said| tail(&masked(&String::from_utf8_lossy(&said), secrets), KEPT).as_bytes().to_vec()))
         })
         .await
     }

@@ -31,13 +31,16 @@ impl Found {
     /// Looks at an attempt; `None` where there is none. What a dead supervisor has left running is killed.
     ///
     /// The order matters. A supervisor locks, then looks whether it may start, then writes its status, and unlocks last. So
-    /// who first sees the deletion, then no lock, then no status, knows that it will never start; and a status that is not
-    /// an end, read after there was no lock, is that of a dead one.
+    /// who first sees the deletion, then no lock, then no status, knows that it will never start. A status that is not an end,
+    /// after there was no lock, may be that of a supervisor that came in between: it had locked before it wrote, so only no
+    /// lock once more tells that it is dead, and only the status read after that is its last.
     pub(crate) fn look(files: &Files) -> io::Result<Option<Self>> {
         let Some(spec) = files.spec()? else { return Ok(None) };
         let deleted_at = files.marked(Marker::Deleted, &spec.uid)?;
-        let supervised = files.supervised()?;
-        let status = files.status()?;
+        let (mut supervised, mut status) = (files.supervised()?, files.status()?);
+        if !supervised && status.as_ref().is_some_and(|status| status.stage != Stage::Ended) {
+            (supervised, status) = (files.supervised()?, files.status()?);
+        }
         let released = files.marked(Marker::Released, &spec.uid)?.is_some();
         let mut found = Self { spec, deleted_at, released, supervised, status, orphaned: false };
         found.orphaned = found.is_lost() && outlive(&found.spec.uid)?;

@@ -1,9 +1,9 @@
 //! The folder of one executor: every attempt that it has, each in a folder of its own.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -92,15 +92,16 @@ impl Root {
         fs::rename(unfinished.folder(), files.folder())
     }
 
-    /// Removes what a process has left that died at its work.
+    /// Removes what a process has left that died at its work. One folder that cannot be removed keeps no other.
     fn clean(&self, prefix: &str) -> io::Result<()> {
+        let mut cleaned = Ok(());
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(prefix) {
-                found(fs::remove_dir_all(entry.path()))?;
+                cleaned = found(remove(&entry.path())).map(drop).and(cleaned);
             }
         }
-        Ok(())
+        cleaned
     }
 
     fn alone(&self) -> io::Result<File> {
@@ -145,11 +146,39 @@ impl Root {
         let removed = self.0.join(format!("{REMOVED}{}", found.spec.uid));
         // Renamed first, so that it is gone at once and as a whole.
         match fs::rename(self.files(&found.spec.build, found.spec.attempt).folder(), &removed) {
-            Ok(()) => self.clean(REMOVED).map(|()| true),
+            Ok(()) => {
+                // What cannot be removed is in nobody's way any more, and is tried again with the next.
+                if let Err(error) = self.clean(REMOVED) {
+                    warn!(%error, "an ended build's folder stays");
+                }
+                Ok(true)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Removes a folder, also where the build has left folders in it that nobody may write to, as a Go module cache is.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_up(folder)?;
+            fs::remove_dir_all(folder)
+        }
+        removed => removed,
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn existing(files: &Files, launch: &Launch, there: Spec) -> Result<String, CreateError> {
