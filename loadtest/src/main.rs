@@ -8,6 +8,7 @@ mod chaos;
 mod cpu;
 mod decide;
 mod figures;
+mod launch;
 mod route;
 mod table;
 mod timers;
@@ -31,6 +32,8 @@ enum Command {
     Decide(decide::Args),
     /// Routes queued builds: how many a second, next to a loop that decides nothing, and how soon at a steady rate.
     Route(route::Args),
+    /// Launches routed builds: how many a second, next to a loop that only creates and ungates, and how soon at a steady rate.
+    Launch(launch::Args),
     /// Kills, freezes and restarts everything while builds go through, then audits what became of them.
     Chaos(chaos::Args),
     /// Lets very many clocks run out together: how late each is, and whether each fires once although the broker dies.
@@ -43,6 +46,7 @@ async fn main() -> ExitCode {
     let done = match command {
         Command::Decide(args) => decide::run(&args),
         Command::Route(args) => route::run(&args).await,
+        Command::Launch(args) => launch::run(&args).await,
         Command::Chaos(args) => Box::pin(chaos::run(&args)).await,
         Command::Timers(args) => timers::run(&args).await,
     };

@@ -37,7 +37,7 @@ pub use control_plane::{ClusterUser, ControlPlane};
 pub use error::StartError;
 pub use jaeger::{Jaeger, JaegerAddress};
 pub use launch::Launch;
-pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser};
+pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser, nats_permissions};
 pub use process::{Exit, Process};
 pub use server::Server;
 pub use services::{Services, ServicesOptions};

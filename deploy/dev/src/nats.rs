@@ -213,6 +213,12 @@ fn draw(user: &str) -> Credentials {
     Credentials { user: user.to_owned(), password: Uuid::new_v4().simple().to_string(), inbox_prefix: permissions::inbox(user) }
 }
 
+/// Every user of the table and what it may do, as a NATS server's configuration has it: the chart writes the same.
+#[must_use]
+pub fn nats_permissions(executors: &[String], tenants: &[String]) -> Value {
+    permissions::table(executors, tenants).iter().map(|row| (row.user.clone(), row.to_json())).collect()
+}
+
 fn user(row: &permissions::Permissions, credentials: &Credentials) -> Value {
     json!({ "user": credentials.user, "password": credentials.password, "permissions": row.to_json() })
 }

@@ -26,6 +26,8 @@ pub enum Tool {
     Kwok,
     /// Jaeger, all in one.
     Jaeger,
+    /// Helm, for the test of the chart.
+    Helm,
 }
 
 /// Why there is no binary of a tool.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use switchyard_bus::{
-    Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Settle, SettleError, Unreadable, amend,
+    Bus, Delivery, Durable, Events, Ledger, LedgerError, PublishError, Revision, Settle, SettleError, Unreadable, amend,
     current_traceparent, redelivery_from, said, settle,
 };
 use switchyard_events::{Bound, BuildLaunched, BuildRouted, Decision, EmitError, Heartbeat, Reason, Record, Standing};
@@ -180,11 +180,11 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
             Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
             Next::Ungate(bound) => bound,
             Next::Create => match self.executor.create(&self.attempt(&routed, again)).await {
-                Ok(uid) => match self.bind(&routed, uid).await? {
+                Ok(uid) => match self.bind(&routed, record, uid).await? {
                     Some(bound) => bound,
                     None => return Ok(()),
                 },
-                Err(CreateError::Rejected(why)) => return self.reject(&routed, why).await,
+                Err(CreateError::Rejected(why)) => return self.reject(&routed, record, why).await,
                 Err(later @ (CreateError::Later(_) | CreateError::Busy { .. } | CreateError::Unknown(_))) => {
                     return Err(LaunchError::Create(later));
                 }
@@ -197,9 +197,9 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     }
 
     /// Makes `uid` the one pod of the attempt; `None` where another is, or the attempt may not run any more.
-    async fn bind(&self, routed: &BuildRouted, uid: String) -> Result<Option<Bound>, LaunchError> {
+    async fn bind(&self, routed: &BuildRouted, known: Known, uid: String) -> Result<Option<Bound>, LaunchError> {
         let bound = Bound { executor: routed.executor.clone(), uid, at: (self.now)() };
-        let record = self.write(routed, |record| filled(record, routed).bind(routed.attempt, bound.clone())).await?;
+        let record = self.write(routed, known, |record| filled(record, routed).bind(routed.attempt, bound.clone())).await?;
         let attempt = record.as_ref().and_then(|record| record.attempt(routed.attempt));
         let won = attempt.filter(|attempt| attempt.standing() == Standing::Bound && attempt.is_bound_to(&bound.uid));
         if won.is_some() {
@@ -211,28 +211,36 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
     }
 
     /// The executor will never take this build: that is its end.
-    async fn reject(&self, routed: &BuildRouted, why: String) -> Result<(), LaunchError> {
+    async fn reject(&self, routed: &BuildRouted, known: Known, why: String) -> Result<(), LaunchError> {
         let decision = Decision { message: Some(why), ..Decision::new(Reason::Rejected, true) };
         let with = |record: &Record| {
             let unbound = record.attempt(routed.attempt).is_some_and(|attempt| attempt.bound.is_none());
             unbound.then(|| filled(record, routed).decide(routed.attempt, decision.clone(), (self.now)())).flatten()
         };
-        if let Some(record) = self.write(routed, with).await? {
+        if let Some(record) = self.write(routed, known, with).await? {
             settle(&self.bus, &routed.build, &record, routed.attempt).await?;
         }
         Ok(())
     }
 
-    /// Changes the record, also where there is none yet; answers it as it stands.
+    /// Changes the record, also where there is none yet; answers it as it stands. It is not read again where it still is what
+    /// it was when it was `known`.
     async fn write(
         &self,
         routed: &BuildRouted,
+        known: Known,
         change: impl Fn(&Record) -> Option<Record> + Send,
     ) -> Result<Option<Record>, LaunchError> {
-        if self.bus.read(&routed.build).await?.is_none() {
-            let open = routed.open();
-            let first = change(&open).unwrap_or(open);
-            if self.bus.create(&routed.build, &first).await? {
+        let first = match &known {
+            Some((record, _)) => change(record),
+            None => Some(change(&routed.open()).unwrap_or_else(|| routed.open())),
+        };
+        if let Some(first) = first {
+            let written = match known {
+                Some((_, revision)) => self.bus.replace(&routed.build, &first, revision).await?,
+                None => self.bus.create(&routed.build, &first).await?,
+            };
+            if written {
                 return Ok(Some(first));
             }
         }
@@ -276,6 +284,9 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         }
     }
 }
+
+/// The record as it was read, with its revision.
+type Known = Option<(Record, Revision)>;
 
 /// How often the executor's state is said: thrice before what was said is too old.
 const BEAT: Duration = Duration::from_secs(5);

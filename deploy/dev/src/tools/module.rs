@@ -70,6 +70,7 @@ pub(crate) static KUBERNETES: Module = module!(
     KUBERNETES_VERSION
 );
 pub(crate) static KWOK: Module = module!("kwok", "0.8.0", 1 m 37 s, ["sigs.k8s.io/kwok/cmd/kwok"], "");
+pub(crate) static HELM: Module = module!("helm", "3.22.0", 2 m 30 s, ["helm.sh/helm/v3/cmd/helm"], "");
 pub(crate) static JAEGER: Module = module!("jaeger", "1.62.0", 2 m 50 s, ["github.com/jaegertracing/jaeger/cmd/all-in-one"], "");
 
 impl Tool {
@@ -83,6 +84,7 @@ impl Tool {
             Self::KubeScheduler => "kube-scheduler",
             Self::Kwok => "kwok",
             Self::Jaeger => "jaeger-all-in-one",
+            Self::Helm => "helm",
         }
     }
 
@@ -96,13 +98,14 @@ impl Tool {
             Self::KubeScheduler => "SWITCHYARD_KUBE_SCHEDULER",
             Self::Kwok => "SWITCHYARD_KWOK",
             Self::Jaeger => "SWITCHYARD_JAEGER",
+            Self::Helm => "SWITCHYARD_HELM",
         }
     }
 
     /// The argument that makes it say its version.
     pub(crate) fn asks_version(self) -> &'static str {
         match self {
-            Self::Jaeger => "version",
+            Self::Jaeger | Self::Helm => "version",
             Self::NatsServer | Self::Etcd | Self::KubeApiserver | Self::KubeScheduler | Self::Kwok => "--version",
         }
     }
@@ -115,6 +118,7 @@ impl Tool {
             Self::KubeApiserver | Self::KubeScheduler => &KUBERNETES,
             Self::Kwok => &KWOK,
             Self::Jaeger => &JAEGER,
+            Self::Helm => &HELM,
         }
     }
 
@@ -123,18 +127,18 @@ impl Tool {
         match self {
             Self::Etcd => "server",
             Self::Jaeger => "all-in-one",
-            Self::NatsServer | Self::KubeApiserver | Self::KubeScheduler | Self::Kwok => self.name(),
+            Self::NatsServer | Self::KubeApiserver | Self::KubeScheduler | Self::Kwok | Self::Helm => self.name(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ETCD, JAEGER, KUBERNETES, KUBERNETES_VERSION, KWOK, NATS};
+    use super::{ETCD, HELM, JAEGER, KUBERNETES, KUBERNETES_VERSION, KWOK, NATS};
 
     #[test]
     fn each_version_is_the_one_that_go_mod_pins() {
-        for module in [&NATS, &ETCD, &KUBERNETES, &KWOK, &JAEGER] {
+        for module in [&NATS, &ETCD, &KUBERNETES, &KWOK, &JAEGER, &HELM] {
             let pinned = module.go_mod.lines().any(|line| {
                 let mut words = line.split_whitespace();
                 let package = words.next().unwrap_or_default();

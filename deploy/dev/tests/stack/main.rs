@@ -10,6 +10,7 @@
 )]
 
 mod control_plane;
+mod helm;
 mod jaeger;
 mod nats;
 mod process;

@@ -41,7 +41,11 @@ impl Kubernetes {
         future::join3(self.see_pods(), self.see_class(&overhead), self.see_quota(&overhead)).await;
     }
 
+    /// Every pod is read for this, so only where they are counted.
     async fn see_pods(&self) {
+        if self.place.slots.is_none() {
+            return;
+        }
         let mut seen = self.watch();
         while let Some(seen) = seen.next().await {
             if let Ok(seen) = seen {
