@@ -1,8 +1,9 @@
 //! How many builds an executor has, as far as one process knows: told by a watch, so that nothing is asked for in vain.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt as _, stream::BoxStream};
@@ -16,11 +17,16 @@ pub(crate) struct Slots {
     known: Mutex<Known>,
 }
 
+/// The watch tells of what was created within so long; what it has not told of by then came and went between two looks.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+
 /// What is known of them.
 #[derive(Debug, Default)]
 struct Known {
     /// The uids of what lives, or may come to live.
     living: HashSet<String>,
+    /// The uids of what was created here and not told of yet.
+    created: HashMap<String, Instant>,
     /// Why the folder cannot be read.
     trouble: Option<String>,
 }
@@ -37,7 +43,9 @@ impl Slots {
 
     /// Takes note of what was just created: the watch tells it a moment later.
     pub(crate) fn take(&self, uid: &str) {
-        self.known().living.insert(uid.to_owned());
+        let mut known = self.known();
+        known.created.retain(|_, at| at.elapsed() < TOLD_WITHIN);
+        known.created.insert(uid.to_owned(), Instant::now());
     }
 
     /// Listens for ever.
@@ -51,12 +59,15 @@ impl Slots {
         let mut known = self.known();
         match seen {
             Ok(Seen::Present(there)) if !there.dead => {
+                known.created.remove(&there.uid);
                 known.living.insert(there.uid);
             }
             Ok(Seen::Present(there)) => {
+                known.created.remove(&there.uid);
                 known.living.remove(&there.uid);
             }
             Ok(Seen::Gone { uid, .. }) => {
+                known.created.remove(&uid);
                 known.living.remove(&uid);
             }
             Ok(Seen::Synced) => known.trouble = None,
@@ -65,14 +76,20 @@ impl Slots {
     }
 
     pub(crate) fn condition(&self) -> Condition {
+        self.condition_at(Instant::now())
+    }
+
+    fn condition_at(&self, now: Instant) -> Condition {
         let known = self.known();
+        let created = known.created.values().filter(|&&at| now.duration_since(at) < TOLD_WITHIN).count();
+        let taken = known.living.len() + created;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let full = (known.living.len() >= self.most).then(|| format!("all {} slots are taken", self.most));
+        let full = (taken >= self.most).then(|| format!("all {} slots are taken", self.most));
         Condition {
             healthy: known.trouble.is_none(),
             why: known.trouble.clone().or(full),
             slots: Some(count(self.most)),
-            free: Some(count(self.most.saturating_sub(known.living.len()))),
+            free: Some(count(self.most.saturating_sub(taken))),
             ..Condition::default()
         }
     }
@@ -111,6 +128,14 @@ mod tests {
         let Seen::Present(b) = seen("b", false) else { panic!("it is there") };
         slots.hear(Ok(Seen::Gone { build: b.build, attempt: 1, uid: b.uid }));
         assert_eq!(free(), Some(2));
+    }
+
+    #[test]
+    fn what_came_and_went_between_two_looks_takes_no_slot_for_good() {
+        let slots = Slots::new(1);
+        slots.take("a");
+        let free = |later| slots.condition_at(Instant::now() + later).free;
+        assert_eq!((free(Duration::ZERO), free(TOLD_WITHIN)), (Some(0), Some(1)));
     }
 
     #[test]
