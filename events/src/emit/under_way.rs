@@ -51,6 +51,9 @@ pub struct BuildStarted {
     pub uid: String,
     /// Since when.
     pub at: Timestamp,
+    /// Where people read what it says, if the fleet file tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 impl BuildStarted {

@@ -48,7 +48,7 @@ pub trait Ledger: Send + Sync {
         revision: Revision,
     ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
-    /// Removes the record of that revision, as if it had never been; `false` where somebody was faster.
+    /// Removes the record of that revision; `false` where somebody was faster.
     fn remove(&self, build: &BuildKey, revision: Revision) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 }
 
@@ -99,10 +99,10 @@ impl Ledger for Bus {
 
     async fn remove(&self, build: &BuildKey, Revision(revision): Revision) -> Result<bool, LedgerError> {
         let store = |error| LedgerError::Store { build: build.clone(), error };
-        // The message, not the key: whoever has written since has put another message in its place, and no marker is left behind.
-        match self.builds().await.map_err(store)?.stream.delete_message(revision).await {
-            Ok(removed) => Ok(removed),
-            Err(error) if error.to_string().contains("no message found") => Ok(false),
+        // A marker stays where it was: the bucket's stream takes no message away.
+        match self.builds().await.map_err(store)?.purge_expect_revision(build.as_str(), Some(revision)).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.to_string().contains("wrong last sequence") => Ok(false),
             Err(error) => Err(store(error.into())),
         }
     }

@@ -62,6 +62,25 @@ async fn read(bus: &Bus, enough: usize, handle: impl Fn(&Delivery) -> Result<(),
 }
 
 #[tokio::test]
+async fn a_record_is_removed_only_as_it_was_read() {
+    let (_stack, bus) = broker().await;
+    let build = BuildKey::of("/ci", "removed", "e");
+    let record = Record::open(Request::default(), "default".into(), Attempt { n: 1, ..Attempt::default() });
+    assert!(bus.create(&build, &record).await.unwrap());
+    let (read, old) = bus.read(&build).await.unwrap().unwrap();
+    let bound = read.bind(1, Bound { executor: "k8s".into(), uid: "u".into(), at: Timestamp::UNIX_EPOCH }).unwrap();
+    assert!(bus.replace(&build, &bound, old).await.unwrap());
+    assert!(!bus.remove(&build, old).await.unwrap(), "somebody has written since");
+    let (kept, new) = bus.read(&build).await.unwrap().unwrap();
+    assert_eq!(kept, bound);
+    assert!(bus.remove(&build, new).await.unwrap());
+    assert!(!bus.remove(&build, new).await.unwrap(), "it is gone");
+    assert_eq!(bus.read(&build).await.unwrap(), None);
+    assert_eq!(bus.records().await.unwrap(), []);
+    assert!(bus.create(&build, &record).await.unwrap());
+}
+
+#[tokio::test]
 async fn how_far_behind_a_consumer_is_and_since_when_can_be_asked() {
     let (_stack, bus) = broker().await;
     let requests = Durable::requests();

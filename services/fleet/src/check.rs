@@ -155,6 +155,9 @@ fn check_options(name: &str, entry: &Entry, desk: &mut Desk<'_>) {
 }
 
 fn check_addition(name: &str, plugin: Option<Plugin>, addition: &Addition, desk: &mut Desk<'_>) {
+    if addition.logs.as_ref().is_some_and(|logs| !(logs.starts_with("https://") || logs.starts_with("http://"))) {
+        desk.add(&["executors", name, "logs"], "must be an address that begins with https:// or http://");
+    }
     let ExecutorClocks { queued, pending, teardown, .. } = addition.clocks;
     for (key, limit) in [("queued", queued), ("pending", pending), ("teardown", teardown)] {
         if limit == Some(TimeLimit::ZERO) {
@@ -209,6 +212,7 @@ fn assembled(name: String, plugin: Plugin, entry: Entry, addition: Addition, clu
             termination_grace: addition.termination_grace,
             limits: addition.limits,
         },
+        logs: addition.logs,
         clocks: addition.clocks,
         build_timeout: kubernetes.build_timeout,
         max_build_timeout: kubernetes.max_build_timeout,

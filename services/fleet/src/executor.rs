@@ -42,6 +42,8 @@ pub struct Executor {
     pub volumes: Vec<Volume>,
     /// How it runs processes; of no effect for other plugins.
     pub process: ProcessOptions,
+    /// Where people read what a build says: an address, in which `{build}`, `{attempt}` and `{uid}` are replaced.
+    pub logs: Option<String>,
     /// How long the other phases may take, where that is not as for all.
     pub clocks: ExecutorClocks,
     /// How long a build may run that asks for nothing.

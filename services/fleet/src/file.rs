@@ -150,6 +150,8 @@ keys! {
         slots: Option<NonZeroU16> = "slots",
         /// How long each phase of its builds may take, where that is not as for all.
         clocks: ExecutorClocks = "clocks",
+        /// Where people read what a build says: an address, in which `{build}`, `{attempt}` and `{uid}` are replaced.
+        logs: Option<String> = "logs",
         /// Whether only builds go there that name it.
         opt_in: bool = "optIn" or false,
         /// Taints that its pods tolerate, beside those of `nodeSelectors`.

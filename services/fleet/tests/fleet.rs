@@ -288,6 +288,8 @@ fn an_executor_has_limits_of_its_own_and_a_build_may_only_ask_for_shorter_ones()
     let (short, long) = (Some(TimeLimit::seconds(20)), Some(TimeLimit::minutes(6000)));
     assert_eq!(limits(short, short), (TimeLimit::seconds(20), TimeLimit::seconds(20), linger));
     assert_eq!(limits(long, long), (TimeLimit::minutes(5), fleet.clocks().pending, linger));
+    let logs = format!("{}executors: {{k8s: {{logs: 'ftp://x'}}}}\n", with(&[]));
+    assert!(error(&logs).contains("executors.k8s.logs: must be an address"), "{}", error(&logs));
     let zero = format!("{}executors: {{k8s: {{clocks: {{pending: 0}}}}}}\n", with(&[]));
     assert!(error(&zero).contains("executors.k8s.clocks.pending: must be more than 0"), "{}", error(&zero));
 }

@@ -207,8 +207,15 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     async fn started(&self, target: Target<'_>, record: &Record, at: Timestamp) -> Result<(), ReapError> {
         let Target { build, attempt, uid } = target;
         let (build, executor, uid) = (build.clone(), self.executor.name().to_owned(), uid.unwrap_or_default().to_owned());
-        self.bus.publish(BuildStarted { build, attempt, executor, uid, at }.outgoing(record)?).await?;
+        let log = self.log_link(&build, attempt, &uid);
+        self.bus.publish(BuildStarted { build, attempt, executor, uid, at, log }.outgoing(record)?).await?;
         Ok(())
+    }
+
+    /// Where people read what an attempt says.
+    fn log_link(&self, build: &BuildKey, attempt: u32, uid: &str) -> Option<String> {
+        let link = self.log_link.as_ref()?;
+        Some(link.replace("{build}", build.as_str()).replace("{attempt}", &attempt.to_string()).replace("{uid}", uid))
     }
 
     pub(crate) fn clock(&self, build: &BuildKey, attempt: u32, kind: ClockKind) -> Clock {

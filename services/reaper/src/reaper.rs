@@ -89,6 +89,7 @@ pub struct Reaper<B, X> {
     pub(crate) decisions: Decisions,
     pub(crate) policy: Policy,
     pub(crate) watched: Watched,
+    pub(crate) log_link: Option<String>,
 }
 
 /// The decisions that a reaper acts on.
@@ -115,13 +116,19 @@ impl<B, X> Reaper<B, X> {
     {
         let policy = Policy::of(executor.name());
         let (decisions, watched) = (Decisions::default(), Watched::default());
-        Self { bus, executor, now: Timestamp::now, decisions, policy, watched }
+        Self { bus, executor, now: Timestamp::now, decisions, policy, watched, log_link: None }
     }
 
     /// The same reaper, but its sweep goes by this.
     #[must_use]
     pub fn governed_by(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same reaper, and it tells where people read what a build says.
+    #[must_use]
+    pub fn linking_logs(self, log_link: Option<String>) -> Self {
+        Self { log_link, ..self }
     }
 
     /// The same reaper, counting what it does in these metrics.

@@ -112,12 +112,13 @@ pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
 pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
     let ReaperArgs { reaper: args, builds } = args;
     let (every, sweeping, name) = (Duration::from_secs(args.sweep_seconds), args.sweeping.clone(), args.executor.clone());
-    let work = move |service: Context, bus: Bus, _, place| {
+    let work = move |service: Context, bus: Bus, fleet: Arc<Fleet>, place| {
         let (sweeping, name) = (sweeping.clone(), name.clone());
         async move {
             let Some(installation) = installation(&service).await else { return Ok(()) };
             let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), reaped(&name));
-            let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation)));
+            let log_link = fleet.executor(&name).and_then(|executor| executor.logs.clone());
+            let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation))).linking_logs(log_link);
             tokio::select! {
                 ended = reaper.measured_by(metrics.clone()).run(service, every) => ended,
                 () = measure::consumers(&measured, &metrics, &durables) => Ok(()),

@@ -63,7 +63,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .lists("config")
             .writes("logs")
             .sees("DEAD")
-            .publishes(["$JS.API.STREAM.PURGE.TIMERS", "$JS.API.STREAM.MSG.DELETE.KV_builds"])
+            .publishes(["$JS.API.STREAM.PURGE.TIMERS"])
             .writes("builds")
             .lists("builds")
             .writes("executors")

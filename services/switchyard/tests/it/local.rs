@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const FLEET: &str = "
 version: 1
 executor: {plugin: local, local: {pluginName: process, weightage: 1}}
-executors: {local: {ignoreImage: true, slots: 4, terminationGrace: 1s}}
+executors: {local: {ignoreImage: true, slots: 4, terminationGrace: 1s, logs: 'https://logs.example/{build}/{attempt}'}}
 clocks: {queued: 10m, pending: 1m, teardown: 10s, grace: 10s, linger: 0s}
 ";
 
@@ -157,6 +157,10 @@ async fn what_a_build_says_is_read_while_it_runs_and_kept_without_secrets_when_i
     let mut following = logs(&[&live[..], &["--follow"]].concat()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("begun with ***"));
+    let started = format!("yard.dev.cdevents.build.started.0.3.0.{build}.1");
+    let started = until("its start is told", PATIENCE, async || bus.last("YARD", &started).await.ok().flatten()).await;
+    let started: switchyard_events::BuildStarted = switchyard_events::custom_data(&started.cdevent().unwrap()).unwrap();
+    assert_eq!(started.log, Some(format!("https://logs.example/{build}/1")));
     fs::write(go, "").unwrap();
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("done"));
     assert!(following.wait().await.unwrap().success(), "it ends with the build");
