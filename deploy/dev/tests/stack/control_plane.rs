@@ -88,8 +88,8 @@ async fn a_further_namespace_has_the_same_permissions() {
     control_plane.create_namespace("further").await.unwrap();
     let launcher = pods(control_plane, ClusterUser::Launcher, "further");
     launcher.create(&PostParams::default(), &pod("elsewhere", "1s")).await.unwrap();
-    let error = launcher.list(&ListParams::default()).await.unwrap_err();
-    assert!(refusal(error).contains("cannot list"));
+    let error = launcher.delete("elsewhere", &DeleteParams::default()).await.unwrap_err();
+    assert!(refusal(error).contains("cannot delete"));
     let reaper = pods(control_plane, ClusterUser::Reaper, "further");
     assert_eq!(reaper.list(&ListParams::default()).await.unwrap().items.len(), 1);
     let error = control_plane.create_namespace("Not a name").await.unwrap_err();
