@@ -5,7 +5,7 @@
 //! column whether it has drifted: the effect is great enough, **and** chance does not explain it, **and** there were rows enough,
 //! in k of the last n windows.
 //!
-//! Everything here is a plain function over values: no clock, no IO, no randomness. The service around it does not exist yet.
+//! Everything here is a plain function over values: no clock, no IO, no randomness.
 
 mod categories;
 mod chi;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
-use switchyard_trainer::{Categories, Edges, Histogram, MergeError};
+use switchyard_drift::{Categories, Edges, Histogram, MergeError};
 
 proptest! {
     #[test]

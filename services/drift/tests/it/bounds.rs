@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use switchyard_trainer::{
+use switchyard_drift::{
     Categories, Edges, Evidence, Histogram, Measure, Raise, Reference, Rule, Standing, Test, Turn, Window, judge, weigh,
 };
 

@@ -5,7 +5,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use switchyard_trainer::{
+use switchyard_drift::{
     EMPTY, Edges, Histogram, Ks, benjamini_hochberg, contingency, deviation, goodness_of_fit, hellinger, holm, jensen_shannon,
     jensen_shannon_divergence, kl, l_infinity, normalised, psi, shares, total_variation, wasserstein_of_histograms,
     wasserstein_of_samples,
