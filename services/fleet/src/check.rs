@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use switchyard_events::TimeLimit;
+use switchyard_file::{Desk, Node, Problems, Read, no_such};
 
 use crate::{
     Clocks, Cluster, Executor, ExecutorClocks, Glob, Kubeconfig, Plugin, ProcessOptions, Screwdriver, Stickiness, Tenant,
     file::{Addition, Entry, ExecutorBlock, File},
-    invalid::nearest,
-    read::{Place, Problems, Read},
-    yaml::{Content, Node},
 };
 
 /// A file whose parts fit together, as far as `problems` has nothing to say.
@@ -21,15 +19,9 @@ pub(crate) struct Checked {
     pub(crate) tenants: BTreeMap<String, Tenant>,
 }
 
-/// Where problems are told, with the lines of the tree.
-struct Desk<'a> {
-    tree: &'a Node,
-    problems: &'a mut Problems,
-}
-
 impl Checked {
     pub(crate) fn of(file: File, tree: &Node, problems: &mut Problems) -> Self {
-        let mut desk = Desk { tree, problems };
+        let mut desk = Desk::new(tree, problems);
         let File { executor: block, clusters, executors: mut additions, stickiness, clocks, tenants, .. } = file;
         let names: Vec<String> = block.executors.iter().map(|(name, ..)| name.clone()).collect();
         let default = default_of(&block, &names, &additions, &mut desk);
@@ -47,39 +39,6 @@ impl Checked {
     }
 }
 
-impl Desk<'_> {
-    /// Tells a problem of the value that stands under these keys.
-    fn add(&mut self, keys: &[&str], rule: impl Into<String>) {
-        let place = keys.iter().fold(Place::root(), |place, key| place.key(key));
-        let lines = (0..=keys.len()).rev().filter_map(|n| Some(self.find(&keys[..n])?.0));
-        let line = lines.into_iter().find(|line| *line > 0).unwrap_or(0);
-        self.problems.add(&place, line, rule);
-    }
-
-    /// Warns of the value that stands under these keys, if one does.
-    fn warn(&mut self, keys: &[&str], rule: &str) {
-        if let Some((line, _)) = self.find(keys) {
-            self.problems.warn(&keys.iter().fold(Place::root(), |place, key| place.key(key)), line, rule);
-        }
-    }
-
-    /// The line and the value of what stands under these keys.
-    fn find(&self, keys: &[&str]) -> Option<(usize, &Node)> {
-        keys.iter().try_fold((0, self.tree), |(_, node), key| {
-            let Content::Map(entries) = &node.content else { return None };
-            entries.iter().find(|(known, _)| known.text == *key).map(|(known, value)| (known.line, value))
-        })
-    }
-}
-
-fn no_such(what: &str, name: &str, known: &[String], place: &str) -> String {
-    match (nearest(name, known.iter().map(String::as_str)), known.is_empty()) {
-        (Some(near), _) => format!("there is no {what} {name:?}{place}: did you mean {near:?}?"),
-        (None, true) => format!("there is no {what} {name:?}{place}"),
-        (None, false) => format!("there is no {what} {name:?}{place}; known are: {}", known.join(", ")),
-    }
-}
-
 fn default_of(
     block: &ExecutorBlock,
     names: &[String],
@@ -87,7 +46,7 @@ fn default_of(
     desk: &mut Desk<'_>,
 ) -> Option<usize> {
     let Some((name, line)) = &block.default else {
-        desk.problems.add(&Place::root().key("executor").key("plugin"), block.line, "the default executor is missing");
+        desk.add_at(&["executor", "plugin"], block.line, "the default executor is missing");
         return None;
     };
     let found = names.iter().position(|known| known == name);

@@ -7,10 +7,11 @@ use std::{
 };
 
 use switchyard_events::TimeLimit;
+use switchyard_file::keys;
 
 use crate::{
     Bytes, Exclusion, ExecutorClocks, Fusebox, Kubeconfig, KubernetesOptions, RequestRetry, Sizes, Toleration, Volume, Wanted,
-    Weight, read::keys,
+    Weight,
 };
 
 /// A named place where builds run.

@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, num::NonZeroU16, path::PathBuf};
 
 use serde_json::{Value, json};
 use switchyard_events::TimeLimit;
+use switchyard_file::{Content, Node, Place, Problems, Read, entries, keys, words};
 
 use crate::{
     Bytes, Exclusion, Fusebox, Glob, KubernetesOptions, Plugin, ProcessLimits, RequestRetry, Sizes, Toleration, Volume, Weight,
-    read::{Place, Problems, Read, entries, keys, words},
-    yaml::{Content, Node},
 };
 
 keys! {

@@ -4,15 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use switchyard_events::{BuildClocks, Limits, TimeLimit};
+use switchyard_file::{Place, Problems, Read};
 
-use crate::{
-    Clocks, Executor, InvalidFleet, Problem, Stickiness, Tenant,
-    check::Checked,
-    file::File,
-    read::{Place, Problems, Read},
-    revision::revision,
-    yaml,
-};
+use crate::{Clocks, Executor, FILE, InvalidFleet, Problem, Stickiness, Tenant, check::Checked, file::File, revision::revision};
 
 /// Every executor, the clocks and the tenants, as one file describes them.
 #[derive(Clone, Debug)]
@@ -36,13 +30,14 @@ impl Fleet {
     /// When a key is unknown, missing, given twice or of the wrong type, a value breaks its rule, or a name has nothing
     /// behind it: everything at once.
     pub fn parse(yaml: &str) -> Result<Self, InvalidFleet> {
-        let mut problems = Problems::default();
-        let tree = yaml::parse(yaml, &mut problems);
+        let mut problems = Problems::of(FILE);
+        let tree = switchyard_file::parse(yaml, &mut problems);
         let file = tree.as_ref().and_then(|tree| File::read(tree, &Place::root(), &mut problems));
         let checked = file.zip(tree.as_ref()).map(|(file, tree)| Checked::of(file, tree, &mut problems));
         let warnings = problems.into_warnings()?;
-        let nothing =
-            || InvalidFleet { problems: vec![Problem { path: String::new(), line: None, rule: "says nothing".into() }] };
+        let nothing = || InvalidFleet {
+            problems: vec![Problem { file: FILE, path: String::new(), line: None, rule: "says nothing".into() }],
+        };
         let (checked, tree) = checked.zip(tree).ok_or_else(nothing)?;
         let Checked { executors, default, stickiness, clocks, tenants } = checked;
         let default = default.ok_or_else(nothing)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::read::Word;
+use switchyard_file::Word;
 
 /// A text in which each `*` is any text. Everything else is itself, upper and lower case apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
+use switchyard_file::{Fields, Node, Place, Problems, Read, Word, keys, words};
 
-use crate::{
-    Bytes, Millicores, Sizes,
-    read::{Place, Problems, Read, Word, keys, words},
-    yaml::Node,
-};
+use crate::{Bytes, Millicores, Sizes};
 
 keys! {
     /// `options.kubernetes` of an executor.
@@ -348,7 +345,7 @@ impl Word for Host {
 
 impl<T: crate::size::Quantity + Word> Read for Sizes<T> {
     fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
-        let fields = crate::read::Fields::of(node, at, &["micro", "low", "high", "turbo", "max"], problems)?;
+        let fields = Fields::of(node, at, &["micro", "low", "high", "turbo", "max"], problems)?;
         let [micro, low, high, turbo, max] = T::STANDARD;
         let mut size = |key, standard| fields.take(&[key], || Some(standard), problems);
         Some(Self {

@@ -12,24 +12,24 @@ mod executor;
 mod file;
 mod fleet;
 mod glob;
-mod invalid;
 mod kubernetes;
 mod matcher;
-mod read;
 mod revision;
 mod size;
 mod weight;
-mod yaml;
 
 pub use executor::{Executor, Plugin, ProcessLimits, ProcessOptions, Screwdriver};
 pub use file::{Clocks, Cluster, ExecutorClocks, Kubeconfig, Stickiness, Tenant};
 pub use fleet::Fleet;
 pub use glob::Glob;
-pub use invalid::{InvalidFleet, Problem};
 pub use kubernetes::{
     Breaker, Disk, DnsPolicy, Exec, Fusebox, Hook, Host, HttpGet, ImagePullPolicy, KubernetesOptions, LifecycleHooks,
     RequestRetry, Resources, SecretFile, SecretVariable, TaintEffect, Toleration, TolerationOperator, Volume,
 };
 pub use matcher::{Exclusion, Image, Parts, Wanted};
 pub use size::{Bytes, InvalidSize, Millicores, Sizes};
+pub use switchyard_file::{Invalid as InvalidFleet, Problem};
 pub use weight::Weight;
+
+/// What the file is called where something about it is said.
+const FILE: &str = "fleet file";

@@ -4,12 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
+use switchyard_file::{Content, Node, Place, Problems, Read, keys};
 
-use crate::{
-    Glob,
-    read::{Place, Problems, Read, keys},
-    yaml::{Content, Node},
-};
+use crate::Glob;
 
 /// What is known of a build when an executor is chosen for it.
 #[derive(Clone, Copy, Debug)]
@@ -188,8 +185,8 @@ mod tests {
     use super::*;
 
     fn exclusion(yaml: &str) -> Result<Exclusion, String> {
-        let mut problems = Problems::default();
-        let node = crate::yaml::parse(yaml, &mut problems).unwrap();
+        let mut problems = Problems::of(crate::FILE);
+        let node = switchyard_file::parse(yaml, &mut problems).unwrap();
         let read = Exclusion::read(&node, &Place::root(), &mut problems);
         problems.into_error().map_or_else(|| Ok(read.unwrap()), |error| Err(error.to_string()))
     }

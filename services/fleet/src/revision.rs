@@ -3,7 +3,7 @@
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
-use crate::yaml::{Content, Node};
+use switchyard_file::{Content, Node};
 
 /// The first 80 bits of the SHA-256 of the content.
 pub(crate) fn revision(tree: &Node) -> String {

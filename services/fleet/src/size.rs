@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::{decimal::Decimal, read::Word};
+use switchyard_file::Word;
+
+use crate::decimal::Decimal;
 
 /// Processor time: thousandths of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::{decimal::Decimal, read::Word};
+use switchyard_file::Word;
+
+use crate::decimal::Decimal;
 
 const BILLION: u64 = 1_000_000_000;
 

@@ -4,18 +4,20 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, options};
 
-use crate::read::{Place, Problems};
+use crate::{Place, Problems};
 
 /// One value of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) line: usize,
-    pub(crate) content: Content,
+pub struct Node {
+    /// Where it begins; 0 where it stands in no file.
+    pub line: usize,
+    /// What it is.
+    pub content: Content,
 }
 
 /// What a value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub enum Content {
     /// Nothing: an empty value, `~` or `null`.
     Null,
     /// A text, number or truth value, as it is written.
@@ -28,9 +30,11 @@ pub(crate) enum Content {
 
 /// A key and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) text: String,
-    pub(crate) line: usize,
+pub struct Key {
+    /// The key.
+    pub text: String,
+    /// Its line.
+    pub line: usize,
 }
 
 /// No file has more values than this, aliases counted as often as they stand: a few lines can else unfold to gigabytes.
@@ -38,10 +42,11 @@ const MOST_NODES: usize = 200_000;
 
 impl Node {
     /// An empty map: what stands for keys that are not written.
-    pub(crate) const EMPTY: Self = Self { line: 0, content: Content::Map(Vec::new()) };
+    pub const EMPTY: Self = Self { line: 0, content: Content::Map(Vec::new()) };
 
     /// Whether something is written here: no empty text, list, map, `false` or null.
-    pub(crate) fn says_something(&self) -> bool {
+    #[must_use]
+    pub fn says_something(&self) -> bool {
         match &self.content {
             Content::Null => false,
             Content::Text(text) => !text.is_empty() && text != "false",
@@ -51,7 +56,8 @@ impl Node {
     }
 
     /// What it is, in words.
-    pub(crate) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self.content {
             Content::Null => "nothing",
             Content::Text(_) => "a single value",
@@ -70,7 +76,7 @@ impl Node {
 }
 
 /// Reads one document. What is wrong is told to `problems`; `None` where nothing can be made of the text at all.
-pub(crate) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
+pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
     let options = options! { emit_comments: false };
     let mut reading =
         Reading { events: Parser::new_from_str_with_options(text, options), anchors: BTreeMap::new(), nodes: 0, problems };
@@ -227,14 +233,14 @@ mod tests {
     use super::*;
 
     fn tree(text: &str) -> Node {
-        let mut problems = Problems::default();
+        let mut problems = Problems::of("file");
         let node = parse(text, &mut problems).unwrap();
         assert!(problems.is_empty(), "{text}");
         node
     }
 
     fn wrong(text: &str) -> String {
-        let mut problems = Problems::default();
+        let mut problems = Problems::of("file");
         parse(text, &mut problems);
         problems.into_error().unwrap().to_string()
     }

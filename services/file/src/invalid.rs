@@ -1,10 +1,10 @@
-//! What is wrong with a fleet file, and where; and what in it has no effect.
+//! What is wrong with a file, and where; and what in it has no effect.
 
 use std::fmt;
 
-/// A fleet file that cannot be used: everything that is wrong with it, in the file's order.
+/// A file that cannot be used: everything that is wrong with it, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidFleet {
+pub struct Invalid {
     /// What is wrong; never empty.
     pub problems: Vec<Problem>,
 }
@@ -12,6 +12,8 @@ pub struct InvalidFleet {
 /// One thing about one key of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Which file it is, in words: `fleet file`.
+    pub file: &'static str,
     /// Which key, for example `executor.k8s.weightage`; empty for the file as a whole.
     pub path: String,
     /// The line of it, where it is known.
@@ -22,7 +24,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("fleet file")?;
+        f.write_str(self.file)?;
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }
@@ -33,7 +35,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for InvalidFleet {
+impl fmt::Display for Invalid {
     /// One line for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.problems.iter().enumerate() {
@@ -46,10 +48,11 @@ impl fmt::Display for InvalidFleet {
     }
 }
 
-impl std::error::Error for InvalidFleet {}
+impl std::error::Error for Invalid {}
 
 /// Names the known key that is nearest to the unknown one, or all of them where none is near.
-pub(crate) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+#[must_use]
+pub fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(key, known.clone()) {
         Some(near) => format!("unknown key {key:?}: did you mean {near:?}?"),
         None => match known.collect::<Vec<_>>().join(", ") {
@@ -60,9 +63,20 @@ pub(crate) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + 
 }
 
 /// The known word that is nearest to this one, where one is near.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let nearest = known.map(|known| (distance(word, known), known)).min();
     nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3).map(|(_, near)| near)
+}
+
+/// Says that a name has nothing behind it, and which known name is the nearest; `place` follows the name.
+#[must_use]
+pub fn no_such(what: &str, name: &str, known: &[String], place: &str) -> String {
+    match (nearest(name, known.iter().map(String::as_str)), known.is_empty()) {
+        (Some(near), _) => format!("there is no {what} {name:?}{place}: did you mean {near:?}?"),
+        (None, true) => format!("there is no {what} {name:?}{place}"),
+        (None, false) => format!("there is no {what} {name:?}{place}; known are: {}", known.join(", ")),
+    }
 }
 
 /// Levenshtein's distance, in characters, without regard to case.

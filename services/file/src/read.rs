@@ -10,96 +10,113 @@ use std::{
 use serde_json::{Value, json};
 use switchyard_events::TimeLimit;
 
-use crate::{
-    InvalidFleet, Problem,
-    invalid::unknown_key,
-    yaml::{Content, Key, Node},
-};
+use crate::{Content, Invalid, Key, Node, Problem, unknown_key};
 
 /// A value that a file can hold.
-pub(crate) trait Read: Sized {
+pub trait Read: Sized {
     /// Reads it. What is wrong is told to `problems`; `None` where no value can be made of it.
     fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self>;
 
     /// What holds where the key is not written; `None` where it must be.
+    #[must_use]
     fn absent() -> Option<Self> {
         None
     }
 
     /// Its JSON Schema.
+    #[must_use]
     fn schema() -> Value;
 }
 
 /// A value that is written as one word.
-pub(crate) trait Word: Sized {
+pub trait Word: Sized {
     /// What it must be, for the schema: `text`, or one of these words.
+    #[must_use]
     fn schema() -> Value {
         json!({"type": ["string", "number", "boolean"]})
     }
 
-    /// Reads it, or says what it must be.
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is none; the text says what it must be.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
 /// Where a value stands: `executor.k8s.exclusions[0]`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(String);
+pub struct Place(String);
 
 /// What was found wrong, and what has no effect, in the order in which it was found.
-#[derive(Debug, Default)]
-pub(crate) struct Problems {
+#[derive(Debug)]
+pub struct Problems {
+    file: &'static str,
     wrong: Vec<Problem>,
     inert: Vec<Problem>,
 }
 
 /// The keys of one map, taken one after the other.
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     entries: &'a [(Key, Node)],
     at: &'a Place,
     line: usize,
 }
 
 impl Place {
-    pub(crate) fn root() -> Self {
+    /// The file as a whole.
+    #[must_use]
+    pub fn root() -> Self {
         Self::default()
     }
 
-    pub(crate) fn key(&self, key: &str) -> Self {
+    /// The value of a key of what stands here.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
         Self(if self.0.is_empty() { key.to_owned() } else { format!("{}.{key}", self.0) })
     }
 
-    pub(crate) fn item(&self, n: usize) -> Self {
+    /// An item of the list that stands here, counted from 0.
+    #[must_use]
+    pub fn item(&self, n: usize) -> Self {
         Self(format!("{}[{n}]", self.0))
     }
 }
 
 impl Problems {
+    /// None yet, of a file that is called so: `fleet file`.
+    #[must_use]
+    pub const fn of(file: &'static str) -> Self {
+        Self { file, wrong: Vec::new(), inert: Vec::new() }
+    }
+
     /// Something is wrong; line 0 is none.
-    pub(crate) fn add(&mut self, at: &Place, line: usize, rule: impl Into<String>) {
-        self.wrong.push(Problem { path: at.0.clone(), line: (line > 0).then_some(line), rule: rule.into() });
+    pub fn add(&mut self, at: &Place, line: usize, rule: impl Into<String>) {
+        self.wrong.push(Problem { file: self.file, path: at.0.clone(), line: (line > 0).then_some(line), rule: rule.into() });
     }
 
     /// Something has no effect.
-    pub(crate) fn warn(&mut self, at: &Place, line: usize, rule: impl Into<String>) {
-        self.inert.push(Problem { path: at.0.clone(), line: (line > 0).then_some(line), rule: rule.into() });
+    pub fn warn(&mut self, at: &Place, line: usize, rule: impl Into<String>) {
+        self.inert.push(Problem { file: self.file, path: at.0.clone(), line: (line > 0).then_some(line), rule: rule.into() });
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.wrong.is_empty()
     }
 
     /// What is wrong, as one error.
-    pub(crate) fn into_error(mut self) -> Option<InvalidFleet> {
+    #[must_use]
+    pub fn into_error(mut self) -> Option<Invalid> {
         self.wrong.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
-        (!self.wrong.is_empty()).then_some(InvalidFleet { problems: self.wrong })
+        (!self.wrong.is_empty()).then_some(Invalid { problems: self.wrong })
     }
 
     /// What has no effect, where nothing is wrong.
     ///
     /// # Errors
     /// When something is.
-    pub(crate) fn into_warnings(mut self) -> Result<Vec<Problem>, InvalidFleet> {
+    pub fn into_warnings(mut self) -> Result<Vec<Problem>, Invalid> {
         let inert = std::mem::take(&mut self.inert);
         self.into_error().map_or(Ok(inert), Err)
     }
@@ -107,7 +124,7 @@ impl Problems {
 
 impl<'a> Fields<'a> {
     /// The keys of a map, of which each must be known. Nothing written is no keys.
-    pub(crate) fn of(node: &'a Node, at: &'a Place, known: &[&'static str], problems: &mut Problems) -> Option<Self> {
+    pub fn of(node: &'a Node, at: &'a Place, known: &[&'static str], problems: &mut Problems) -> Option<Self> {
         let entries = entries(node, at, problems)?;
         for (key, _) in entries {
             if !known.contains(&key.text.as_str()) {
@@ -118,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key, by any of its spellings; what is wrong with it is told, and then what is absent holds.
-    pub(crate) fn take<T: Read>(&self, spellings: &[&str], absent: impl Fn() -> Option<T>, problems: &mut Problems) -> Option<T> {
+    pub fn take<T: Read>(&self, spellings: &[&str], absent: impl Fn() -> Option<T>, problems: &mut Problems) -> Option<T> {
         let mut given = self.entries.iter().filter(|(key, _)| spellings.contains(&key.text.as_str()));
         let Some((key, node)) = given.next() else {
             let value = absent();
@@ -135,14 +152,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A key that has no effect.
-    pub(crate) fn inert(&self, key: &str, why: &str, problems: &mut Problems) {
+    pub fn inert(&self, key: &str, why: &str, problems: &mut Problems) {
         if let Some((key, _)) = self.entries.iter().find(|(known, node)| known.text == key && node.says_something()) {
             problems.warn(&self.at.key(&key.text), key.line, format!("has no effect: {why}"));
         }
     }
 
     /// A key that nothing may be written under.
-    pub(crate) fn refused(&self, key: &str, remedy: &str, problems: &mut Problems) {
+    pub fn refused(&self, key: &str, remedy: &str, problems: &mut Problems) {
         if let Some((key, _)) = self.entries.iter().find(|(known, node)| known.text == key && node.says_something()) {
             problems.add(&self.at.key(&key.text), key.line, remedy);
         }
@@ -150,7 +167,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The entries of a map; nothing written is none.
-pub(crate) fn entries<'a>(node: &'a Node, at: &Place, problems: &mut Problems) -> Option<&'a [(Key, Node)]> {
+pub fn entries<'a>(node: &'a Node, at: &Place, problems: &mut Problems) -> Option<&'a [(Key, Node)]> {
     match &node.content {
         Content::Map(entries) => Some(entries),
         Content::Null => Some(&[]),
@@ -316,88 +333,3 @@ impl Word for Duration {
         json!({"type": ["string", "integer"], "examples": [10000, "500ms", "30s"]})
     }
 }
-
-/// What is read of a key, and what holds without it.
-macro_rules! absent {
-    ($type:ty) => {
-        <$type as $crate::read::Read>::absent
-    };
-    ($type:ty, $default:expr) => {
-        || Some($default)
-    };
-}
-
-/// A struct whose fields are the keys of a map: each with its spelling, its default, and its place in the schema.
-///
-/// `inert` keys are read and without effect, which is warned of; `refused` keys may hold nothing.
-macro_rules! keys {
-    (
-        $(#[doc = $about:literal])* $(#[derive($($derive:ident),*)])?
-        $vis:vis struct $name:ident {
-            $($(#[doc = $doc:literal])* $field:ident : $type:ty = $key:literal $(| $alias:literal)* $(or $default:expr)?,)*
-        }
-        $(inert { $($inert:literal => $why:literal,)* })?
-        $(refused { $($refused:literal => $remedy:literal,)* })?
-    ) => {
-        $(#[doc = $about])* $(#[derive($($derive),*)])?
-        $vis struct $name {
-            $($(#[doc = $doc])* pub $field: $type,)*
-        }
-
-        impl $crate::read::Read for $name {
-            fn read(
-                node: &$crate::yaml::Node,
-                at: &$crate::read::Place,
-                problems: &mut $crate::read::Problems,
-            ) -> Option<Self> {
-                const KNOWN: &[&str] = &[$($key, $($alias,)*)* $($($inert,)*)? $($($refused,)*)?];
-                let fields = $crate::read::Fields::of(node, at, KNOWN, problems)?;
-                $($(fields.inert($inert, $why, problems);)*)?
-                $($(fields.refused($refused, $remedy, problems);)*)?
-                $(let $field = fields.take::<$type>(
-                    &[$key, $($alias),*], $crate::read::absent!($type $(, $default)?), problems,
-                );)*
-                Some(Self { $($field: $field?,)* })
-            }
-
-            fn absent() -> Option<Self> {
-                let (node, at) = (&$crate::yaml::Node::EMPTY, &$crate::read::Place::root());
-                Self::read(node, at, &mut $crate::read::Problems::default())
-            }
-
-            fn schema() -> serde_json::Value {
-                let mut properties = serde_json::Map::new();
-                $(
-                    let mut schema = <$type as $crate::read::Read>::schema();
-                    schema["description"] = concat!($($doc,)*).trim().into();
-                    $(properties.insert($alias.to_owned(), schema.clone());)*
-                    properties.insert($key.to_owned(), schema);
-                )*
-                $($(properties.insert($inert.to_owned(), serde_json::json!({
-                    "description": concat!("Has no effect: ", $why), "deprecated": true,
-                }));)*)?
-                serde_json::json!({"type": ["object", "null"], "additionalProperties": false, "properties": properties})
-            }
-        }
-    };
-}
-
-/// A word out of a few.
-macro_rules! words {
-    ($type:ty { $($word:literal => $value:expr,)* }) => {
-        impl $crate::read::Word for $type {
-            fn parse(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok($value),)*
-                    _ => Err(format!("{text:?} is none of {}", [$($word),*].join(", "))),
-                }
-            }
-
-            fn schema() -> serde_json::Value {
-                serde_json::json!({"enum": [$($word),*]})
-            }
-        }
-    };
-}
-
-pub(crate) use {absent, keys, words};
