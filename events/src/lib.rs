@@ -37,6 +37,6 @@ pub use ledger::{
 };
 pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
 pub use reason::{Class, Reason};
-pub use subject::{Clock, ClockKind, InvalidClock, ci, dead, tenant_of, token, yard};
+pub use subject::{Clock, ClockKind, InvalidClock, TRAINER, ci, dead, tenant_of, token, yard};
 pub use violation::Violation;
 pub use vocabulary::{Definition, EventType, Field, Kind, Version, definitions, validate};

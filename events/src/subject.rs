@@ -4,6 +4,10 @@ use std::{fmt, str::FromStr};
 
 use crate::BuildKey;
 
+/// The tenant whose builds are trainings. No publisher writes as it: its requests are on `yard.`, and on `ci.trainer.` there is
+/// only what people ask of it, and what it asks to have stopped.
+pub const TRAINER: &str = "trainer";
+
 /// The subject of an incoming event: `ci.<tenant>.<type>`. The tenant is proved by the publisher's permissions.
 #[must_use]
 pub fn ci(tenant: &str, event_type: &str) -> String {

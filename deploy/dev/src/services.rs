@@ -86,6 +86,7 @@ fn plans(options: &ServicesOptions) -> Vec<Plan> {
     let mut plans = Vec::new();
     for n in 0..options.replicas {
         plans.push(Plan { name: format!("router-{n}"), command: "router", executor: None, cluster: None });
+        plans.push(Plan { name: format!("trainer-{n}"), command: "trainer", executor: None, cluster: None });
         for executor in &options.executors {
             for (command, cluster) in [("launcher", ClusterUser::Launcher), ("reaper", ClusterUser::Reaper)] {
                 let name = format!("{command}-{executor}-{n}");

@@ -35,6 +35,9 @@ pub enum Unreadable {
     /// Its data is no CDEvent.
     #[error("not a CDEvent: {0}")]
     CdEvent(#[from] CdEventError),
+    /// It is not from whom it says it is.
+    #[error("forged: {0}")]
+    Forged(String),
     /// Its subject is not a clock's.
     #[error(transparent)]
     Clock(#[from] InvalidClock),

@@ -7,6 +7,8 @@ use async_nats::jetstream::{
     stream::{Config, DiscardPolicy, StorageType},
 };
 
+use switchyard_events::TRAINER;
+
 /// A durable consumer of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Durable {
@@ -94,6 +96,24 @@ impl Durable {
         Self { stream: "YARD", name: "router-requeued".into() }
     }
 
+    /// The builds that the trainer asks for, for the router.
+    #[must_use]
+    pub fn training_requests() -> Self {
+        Self { stream: "YARD", name: "router-trainings".into() }
+    }
+
+    /// How trainings went, for the trainer: the ends of pipeline runs, others' among them.
+    #[must_use]
+    pub fn trainings() -> Self {
+        Self { stream: "YARD", name: "trainer".into() }
+    }
+
+    /// What people ask of the trainer: approvals, rollbacks, trainings.
+    #[must_use]
+    pub fn asked() -> Self {
+        Self { stream: "CI", name: "trainer".into() }
+    }
+
     /// The builds routed to an executor, for its launchers.
     #[must_use]
     pub fn routed(executor: &str) -> Self {
@@ -131,6 +151,12 @@ pub fn consumers(executors: &[&str]) -> Vec<(Durable, pull::Config)> {
     let mut all = vec![
         consumer(Durable::requests(), vec!["ci.>".into()]),
         consumer(Durable::requeued(), vec!["yard.dev.cdeventsx.switchyard-build.requeued.>".into()]),
+        consumer(Durable::training_requests(), vec!["yard.dev.cdevents.pipelinerun.queued.>".into()]),
+        consumer(Durable::trainings(), vec!["yard.dev.cdevents.pipelinerun.finished.>".into()]),
+        consumer(
+            Durable::asked(),
+            ["retraining", "model"].map(|what| format!("ci.{TRAINER}.dev.cdeventsx.switchyard-{what}.>")).into(),
+        ),
         consumer(
             Durable::results(),
             vec![

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use switchyard_bus::{Delivery, Unreadable};
-use switchyard_events::{BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, derived_chain_id, tenant_of, validate};
+use switchyard_events::{
+    BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, SOURCE, TRAINER, derived_chain_id, tenant_of, validate,
+};
 
 /// A build that an event asks for.
 #[derive(Clone, Debug)]
@@ -53,8 +55,18 @@ pub fn asked(delivery: &Delivery) -> Result<Option<Asked>, Unreadable> {
         Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     };
     let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
-    let tenant = tenant_of(&delivery.subject).unwrap_or("default").to_owned();
+    let tenant = tenant(&delivery.subject, &event.context.source).map_err(Unreadable::Forged)?.to_owned();
     Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, spec }))
+}
+
+/// Whose a request is: its subject proves it. One that gives itself out as ours could take the key of a training's build.
+fn tenant<'a>(subject: &'a str, source: &str) -> Result<&'a str, String> {
+    match tenant_of(subject) {
+        Some(tenant) if source == SOURCE => Err(format!("a request of tenant {tenant} with our own source {SOURCE}")),
+        Some(tenant) => Ok(tenant),
+        None if subject.starts_with("yard.") => Ok(TRAINER),
+        None => Ok("default"),
+    }
 }
 
 /// The build that custom data asks for; `None` where it asks for none.
@@ -96,6 +108,13 @@ fn request(delivery: &Delivery, event: &CdEvent<'_>, build: &BuildKey) -> Reques
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_training_is_the_trainers_and_nobody_else_speaks_with_our_source() {
+        assert_eq!(tenant("yard.dev.cdevents.pipelinerun.queued.0.3.0.churn.x", SOURCE), Ok(TRAINER));
+        assert_eq!(tenant("ci.acme.dev.cdevents.pipelinerun.queued.0.3.0", "/jenkins"), Ok("acme"));
+        assert!(tenant("ci.acme.dev.cdevents.pipelinerun.queued.0.3.0", SOURCE).is_err());
+    }
 
     #[test]
     fn what_asks_for_two_builds_is_refused_and_not_passed_over() {

@@ -70,17 +70,17 @@ impl Router {
     /// # Errors
     /// None that passes by itself.
     pub async fn run(self, service: switchyard_runtime::Context) -> anyhow::Result<()> {
-        let (requests, requeued) = (Durable::requests(), Durable::requeued());
-        if !self.bus.until_provisioned(&[&requests, &requeued], service.shutdown.requested()).await {
+        let (requests, requeued, trainings) = (Durable::requests(), Durable::requeued(), Durable::training_requests());
+        if !self.bus.until_provisioned(&[&requests, &requeued, &trainings], service.shutdown.requested()).await {
             return Ok(());
         }
         service.health.ready();
         let first =
             self.bus.answer(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));
-        let again = self.bus.consume(&requeued, Window { at_once: 32, batch: 32 }, service.shutdown.requested(), |delivery| {
-            self.requeued(delivery)
-        });
-        futures::future::try_join(first.boxed(), again.boxed()).await?;
+        let few = Window { at_once: 32, batch: 32 };
+        let again = self.bus.consume(&requeued, few, service.shutdown.requested(), |delivery| self.requeued(delivery));
+        let ours = self.bus.answer(&trainings, few, service.shutdown.requested(), |delivery| self.request(delivery));
+        futures::future::try_join3(first.boxed(), again.boxed(), ours.boxed()).await?;
         Ok(())
     }
 

@@ -29,6 +29,8 @@ enum Command {
     Launcher(Service<services::LauncherArgs>),
     /// Keeps the time limits of an executor's builds, reports how they went, and buries them.
     Reaper(Service<services::ReaperArgs>),
+    /// Watches what models see, and has them trained again when it has changed.
+    Trainer(Service<switchyard_trainer::Args>),
     /// Makes the streams, buckets and consumers, and brings those that exist up to date.
     Provision(Service<provision::Args>),
     /// Starts everything on this machine: NATS, Jaeger and every service; builds are processes, or pods of a simulated cluster.
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Router(Service { args, settings }) => services::router(&settings, &args),
         Command::Launcher(Service { args, settings }) => services::launcher(&settings, &args),
         Command::Reaper(Service { args, settings }) => services::reaper(&settings, &args),
+        Command::Trainer(Service { args, settings }) => services::trainer(&settings, &args),
         Command::Provision(Service { args, settings }) => provision::run(&settings, args),
         Command::Up(args) => up::run(&args),
         Command::Supervise { folder } => switchyard_executor::supervise(&folder),

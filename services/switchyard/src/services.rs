@@ -18,6 +18,7 @@ use switchyard_launcher::{Launcher, ScrewdriverKey};
 use switchyard_reaper::Reaper;
 use switchyard_router::{Current, Router, Rules};
 use switchyard_runtime::{Context, Settings, Shutdown, run};
+use switchyard_trainer::Trainer;
 use tracing::{info, warn};
 
 use crate::{
@@ -78,7 +79,8 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
             }
             std::future::pending::<()>().await;
         };
-        let (metrics, durables) = (service.metrics.clone(), [Durable::requests(), Durable::requeued()]);
+        let (metrics, durables) =
+            (service.metrics.clone(), [Durable::requests(), Durable::requeued(), Durable::training_requests()]);
         tokio::select! {
             ended = Router::following(bus.clone(), current.clone()).run(service) => ended,
             () = follow => Ok(()),
@@ -127,6 +129,18 @@ pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
         }
     };
     on_executor("reaper", settings, args.config.as_deref(), &args.executor, builds, work)
+}
+
+pub(crate) fn trainer(settings: &Settings, args: &switchyard_trainer::Args) -> ExitCode {
+    let args = args.clone();
+    run("trainer", settings, |service| async move {
+        let bus = Bus::new(service.nats.clone());
+        let (metrics, durables) = (service.metrics.clone(), [Durable::trainings(), Durable::asked()]);
+        tokio::select! {
+            ended = Trainer::new(bus.clone(), &args).run(service) => ended,
+            () = measure::consumers(&bus, &metrics, &durables) => Ok(()),
+        }
+    })
 }
 
 /// What the reapers of an executor read.

@@ -33,7 +33,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
         full("loadtest"),
         User::new("router")
             .consumes("CI", ["router"])
-            .consumes("YARD", ["router-requeued"])
+            .consumes("YARD", ["router-requeued", "router-trainings"])
             .gets("CI")
             .gets("YARD")
             .lists("config")
@@ -69,6 +69,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .writes("executors")
             .publishes(["yard.>", "timer.>", "dead.>"])
             .done(),
+        trainer(),
         operator(),
     ];
     table.extend(tenants.iter().map(|tenant| publisher(tenant)));
@@ -85,6 +86,23 @@ fn full(user: &str) -> Permissions {
     Permissions { user: user.to_owned(), publish: vec![">".to_owned()], subscribe: vec![">".to_owned()] }
 }
 
+/// It reads what models see and what people ask, keeps its own buckets, asks for trainings and has its own ones stopped.
+fn trainer() -> Permissions {
+    User::new("trainer")
+        .consumes("YARD", ["trainer"])
+        .consumes("CI", ["trainer"])
+        .gets("INFERENCE")
+        .follows("INFERENCE")
+        .reads("config")
+        .lists("config")
+        .reads("builds")
+        .writes("trainer")
+        .lists("trainer")
+        .objects("trainer")
+        .publishes(["yard.>", "dead.>", "ci.trainer.dev.cdeventsx.switchyard-build.cancelrequested.>"])
+        .done()
+}
+
 /// A CI system: it may say what happened at its tenant, and nothing else.
 fn publisher(tenant: &str) -> Permissions {
     let user = publisher_of(tenant);
@@ -97,7 +115,19 @@ fn operator() -> Permissions {
         .into_iter()
         .chain(["CONSUMER.LIST.>", "CONSUMER.INFO.>", "STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"]);
     let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>", "$KV.config.>"]);
-    for stream in ["CI", "YARD", "TIMERS", "INFERENCE", "DEAD", "KV_builds", "KV_executors", "KV_config", "KV_logs"] {
+    for stream in [
+        "CI",
+        "YARD",
+        "TIMERS",
+        "INFERENCE",
+        "DEAD",
+        "KV_builds",
+        "KV_executors",
+        "KV_config",
+        "KV_logs",
+        "KV_trainer",
+        "OBJ_trainer",
+    ] {
         user = user.follows(stream);
     }
     let mut permissions = user.done();
@@ -163,6 +193,12 @@ impl User {
         self.follows(&format!("KV_{bucket}"))
     }
 
+    /// Reads and writes a bucket of objects.
+    fn objects(self, bucket: &str) -> Self {
+        let stream = format!("OBJ_{bucket}");
+        self.gets(&stream).follows(&stream).publishes([format!("$O.{bucket}.>"), format!("$JS.API.STREAM.PURGE.{stream}")])
+    }
+
     /// Reads a stream in order, by a consumer that the client makes for itself.
     fn follows(self, stream: &str) -> Self {
         self.publishes([
@@ -196,7 +232,7 @@ mod tests {
 
     #[test]
     fn only_our_services_write_what_happened() {
-        for service in ["router", "launcher", "reaper"] {
+        for service in ["router", "launcher", "reaper", "trainer"] {
             assert!(may_publish(service, "yard.dev.cdevents.build.finished.0.3.0.b.1"), "{service}");
             assert!(!may_publish(service, "ci.default.dev.cdevents.build.queued.0.3.0"), "{service}");
         }
@@ -214,7 +250,7 @@ mod tests {
     #[test]
     fn only_the_operator_changes_the_fleet() {
         assert!(may_publish("cli", "$KV.config.fleet"));
-        for user in ["router", "launcher", "reaper", "publisher-default"] {
+        for user in ["router", "launcher", "reaper", "trainer", "publisher-default"] {
             assert!(!may_publish(user, "$KV.config.fleet"), "{user}");
         }
     }
@@ -226,6 +262,16 @@ mod tests {
         assert!(may_publish("reaper", "$KV.builds.b"));
         assert!(!may_publish("launcher", "timer.k8s.queued.b.1"));
         assert!(may_publish("reaper", "timer.k8s.queued.b.1"));
+    }
+
+    #[test]
+    fn the_trainer_has_builds_stopped_and_writes_no_ledger() {
+        assert!(may_publish("trainer", "ci.trainer.dev.cdeventsx.switchyard-build.cancelrequested.0.1.0"));
+        assert!(!may_publish("trainer", "ci.default.dev.cdeventsx.switchyard-build.cancelrequested.0.1.0"));
+        assert!(!may_publish("trainer", "ci.trainer.dev.cdeventsx.switchyard-retraining.approved.0.1.0"));
+        assert!(!may_publish("trainer", "$KV.builds.b"));
+        assert!(may_publish("trainer", "$KV.trainer.policy.churn"));
+        assert!(!may_publish("publisher-default", "ci.trainer.dev.cdeventsx.switchyard-retraining.approved.0.1.0"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ fleet:
     local: {plugin: process, weightage: 0}
   clusters: {east: {kubeconfig: {secret: east}, namespace: far}}
   executors: {K8s_east: {cluster: east}}
-  tenants: {acme: {}, default: {}}
+  tenants: {acme: {}, default: {}, trainer: {}}
 nats: {ca: nats-ca}
 image: {pullSecrets: [hub]}
 runtimeClass: {create: true, name: kata-extra}
@@ -103,7 +103,8 @@ async fn the_chart_is_taken_by_the_api_server_and_holds_what_its_values_say() {
         names.sort_unstable();
         names
     };
-    let deployments = ["yard-launcher-k8s", "yard-launcher-k8s-east", "yard-reaper-k8s", "yard-reaper-k8s-east", "yard-router"];
+    let deployments =
+        ["yard-launcher-k8s", "yard-launcher-k8s-east", "yard-reaper-k8s", "yard-reaper-k8s-east", "yard-router", "yard-trainer"];
     assert_eq!(kinds("Deployment"), deployments, "one launcher and one reaper for each executor that makes pods");
     assert_eq!(kinds("RuntimeClass"), ["kata-extra"]);
     let pod = &named(&objects, "Deployment", "yard-launcher-k8s-east")["spec"]["template"]["spec"];
@@ -159,6 +160,7 @@ async fn nats_takes_the_users_of_the_chart() {
     for wanted in ["publisher-acme", "$JS.API.CONSUMER.MSG.NEXT.YARD.launcher-K8s_east", "ci.acme.>"] {
         assert!(users.contains(wanted), "{wanted} is missing:\n{users}");
     }
+    assert!(!users.contains("publisher-trainer"), "nobody publishes as the trainer");
     assert!(!users.contains("EXECUTOR") && !users.contains("TENANT"));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("switchyard-users.conf"), users).unwrap();

@@ -1,0 +1,8 @@
+//! Watches what models see, decides when they are trained again, and keeps which of them serves.
+//!
+//! A training is a build like any other: the trainer asks for it by an event, and hears of its end by another. Nothing that it
+//! knows is in its own memory only; any number of trainers may run, and any of them may be killed at any moment.
+
+mod trainer;
+
+pub use trainer::{Args, Trainer};
