@@ -21,6 +21,18 @@ impl Categories {
         Self { known: known.into_iter().map(|name| (name.into(), 0)).collect(), unseen: 0, missing: 0 }
     }
 
+    /// With what was counted elsewhere, if the counts are as many as the names.
+    pub(crate) fn of_counts<'a>(names: impl Iterator<Item = &'a str>, known: &[u64], unseen: u64, missing: u64) -> Option<Self> {
+        let names: Vec<&str> = names.collect();
+        let pairs = names.iter().zip(known).map(|(name, rows)| ((*name).to_owned(), *rows));
+        (names.len() == known.len()).then(|| Self { known: pairs.collect(), unseen, missing })
+    }
+
+    /// The known names in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(String::as_str)
+    }
+
     /// Counts one row.
     pub fn add(&mut self, value: Option<&str>) {
         self.add_rows(value, 1);

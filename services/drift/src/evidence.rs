@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Categories, ChiSquared, EMPTY, Edges, EdgesError, Histogram, Ks, MergeError, contingency, cramers_v,
-    distance::{hellinger, jensen_shannon, l_infinity, psi, shares},
+    distance::{hellinger, jensen_shannon, kl, l_infinity, psi, shares, total_variation},
     number::{real, whole},
     pooled,
     wasserstein::{self, deviation, normalised},
@@ -30,8 +30,14 @@ pub enum Measure {
     LInfinity,
     /// Hellinger distance.
     Hellinger,
+    /// Total variation distance.
+    TotalVariation,
+    /// Kullback–Leibler divergence of the reference from the window, in nats; empty bins count as [`EMPTY`].
+    Kl,
     /// The difference of the share of rows without a usable value.
     Missing,
+    /// The difference of the share of values that the reference does not have: unknown names, numbers outside of its range.
+    Unseen,
 }
 
 /// What is asked of a column.
@@ -81,7 +87,8 @@ pub struct Evidence {
     pub effect: f64,
     /// From which effect on it counts.
     pub threshold: f64,
-    /// The chance of a difference as great where nothing has changed: by KS for numbers, by χ² for names and missing values.
+    /// The chance of a difference as great where nothing has changed: by KS for numbers, by χ² for names and for
+    /// shares of missing and unseen values.
     pub p: f64,
     /// The size of the reference's sample.
     pub reference: u64,
@@ -124,9 +131,17 @@ pub fn weigh(reference: &Reference, window: &Window, rule: &Rule) -> Result<Evid
 
 fn numbers(reference: &Histogram, deviation: f64, window: &Histogram, rule: &Rule) -> Evidence {
     if rule.measure == Measure::Missing {
-        return missing((reference.values(), reference.unusable()), (window.values(), window.unusable()), rule);
+        return share((reference.values(), reference.unusable()), (window.values(), window.unusable()), rule);
     }
     let samples = (reference.values(), window.values());
+    if rule.measure == Measure::Unseen {
+        let outside = |histogram: &Histogram| {
+            let ends = [histogram.counts().first(), histogram.counts().last()];
+            let outside = ends.into_iter().flatten().sum();
+            (histogram.values() - outside, outside)
+        };
+        return share(outside(reference), outside(window), rule);
+    }
     let Some(ks) = Ks::of_counts(reference.counts(), window.counts()) else { return nothing(samples, rule) };
     let effect = match rule.measure {
         Measure::Ks => ks.statistic(),
@@ -134,6 +149,9 @@ fn numbers(reference: &Histogram, deviation: f64, window: &Histogram, rule: &Rul
             wasserstein::of_histograms(reference, window).map_or(0.0, |distance| normalised(distance, deviation))
         }
         Measure::Missing
+        | Measure::Unseen
+        | Measure::Kl
+        | Measure::TotalVariation
         | Measure::Psi
         | Measure::JensenShannon
         | Measure::ChiSquared
@@ -148,7 +166,11 @@ fn numbers(reference: &Histogram, deviation: f64, window: &Histogram, rule: &Rul
 
 fn names(reference: &Categories, window: &Categories, rule: &Rule) -> Evidence {
     if rule.measure == Measure::Missing {
-        return missing((reference.values(), reference.missing()), (window.values(), window.missing()), rule);
+        return share((reference.values(), reference.missing()), (window.values(), window.missing()), rule);
+    }
+    if rule.measure == Measure::Unseen {
+        let unseen = |of: &Categories| (of.values() - of.unseen(), of.unseen());
+        return share(unseen(reference), unseen(window), rule);
     }
     let samples = (reference.values(), window.values());
     if samples.0 == 0 || samples.1 == 0 {
@@ -170,12 +192,15 @@ fn binned(measure: Measure, one: &[u64], other: &[u64]) -> f64 {
             let ChiSquared { statistic, .. } = contingency(one, other);
             cramers_v(statistic, one.iter().chain(other).sum())
         }
-        Measure::Wasserstein | Measure::Ks | Measure::Missing => 0.0,
+        Measure::Kl => kl(&p, &q, EMPTY),
+        Measure::TotalVariation => total_variation(&p, &q),
+        Measure::Wasserstein | Measure::Ks | Measure::Missing | Measure::Unseen => 0.0,
     }
 }
 
-fn missing(reference: (u64, u64), window: (u64, u64), rule: &Rule) -> Evidence {
-    let share = |(usable, missing): (u64, u64)| real(missing) / real(usable + missing).max(1.0);
+/// The difference of the share of rows that are odd, each sample as (not odd, odd).
+fn share(reference: (u64, u64), window: (u64, u64), rule: &Rule) -> Evidence {
+    let share = |(even, odd): (u64, u64)| real(odd) / real(even + odd).max(1.0);
     let rows = (reference.0 + reference.1, window.0 + window.1);
     if rows.0 == 0 || rows.1 == 0 {
         return nothing(rows, rule);

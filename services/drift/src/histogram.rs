@@ -84,14 +84,18 @@ impl Histogram {
         for (own, more) in self.counts.iter_mut().zip(&other.counts) {
             *own += more;
         }
-        let (own, more) = (&mut self.beside, &other.beside);
-        own.missing += more.missing;
-        own.nan += more.nan;
-        own.negative_infinity += more.negative_infinity;
-        own.positive_infinity += more.positive_infinity;
-        own.least = extreme(own.least, more.least, f64::min);
-        own.greatest = extreme(own.greatest, more.greatest, f64::max);
+        self.beside.add(&other.beside);
         Ok(())
+    }
+
+    /// With what was counted elsewhere, if the counts are as many as the slots.
+    pub(crate) fn of_counts(edges: Arc<Edges>, counts: Vec<u64>, beside: Beside) -> Option<Self> {
+        (counts.len() == edges.slots()).then_some(Self { edges, counts, beside })
+    }
+
+    /// Where the slots end, to share.
+    pub(crate) fn shared_edges(&self) -> Arc<Edges> {
+        Arc::clone(&self.edges)
     }
 
     /// Where the slots end.
@@ -132,9 +136,20 @@ impl Histogram {
     }
 }
 
+impl Beside {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.missing += more.missing;
+        self.nan += more.nan;
+        self.negative_infinity += more.negative_infinity;
+        self.positive_infinity += more.positive_infinity;
+        self.least = extreme(self.least, more.least, f64::min);
+        self.greatest = extreme(self.greatest, more.greatest, f64::max);
+    }
+}
+
 /// The more extreme of two values where there are two. Adding zero makes one zero of both: which of them a comparison of −0 and
 /// 0 returns is not defined, and the bytes would tell.
-fn extreme(one: Option<f64>, other: Option<f64>, of: fn(f64, f64) -> f64) -> Option<f64> {
+pub(crate) fn extreme(one: Option<f64>, other: Option<f64>, of: fn(f64, f64) -> f64) -> Option<f64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(of(one, other) + 0.0),
         (one, other) => one.or(other).map(|value| value + 0.0),

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, num::NonZeroUsize};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{correction::benjamini_hochberg, evidence::Evidence};
+use crate::{correction::Correction, evidence::Evidence};
 
 /// A drifted column counts as drifted down to this part of its threshold: one that wavers around it does not flicker.
 const LEAVE: f64 = 0.8;
@@ -14,8 +14,11 @@ const LEAVE: f64 = 0.8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
-    /// The share of false alarms among the alarms of one window that is put up with (Benjamini and Hochberg 1995).
+    /// How likely chance may explain a difference that still counts, after the correction.
     pub alpha: f64,
+    /// What makes up for there being many columns.
+    #[serde(default)]
+    pub correction: Correction,
     /// How many rows a window must hold to say anything.
     pub min_samples: u64,
     /// How many windows it takes.
@@ -116,7 +119,7 @@ pub fn judge(columns: &[(Evidence, Standing)], test: &Test) -> Vec<Verdict> {
     let counted: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].0.rows >= test.min_samples).collect();
     let raw: Vec<f64> = counted.iter().map(|&at| columns[at].0.p).collect();
     let mut adjusted = vec![None; columns.len()];
-    for (at, p) in counted.into_iter().zip(benjamini_hochberg(&raw)) {
+    for (at, p) in counted.into_iter().zip(test.correction.adjust(&raw)) {
         adjusted[at] = Some(p);
     }
     columns.iter().zip(adjusted).map(|((evidence, standing), p)| one(evidence, p, standing, test)).collect()
@@ -235,6 +238,6 @@ mod tests {
 
     fn test() -> Test {
         let raise = Raise { windows: NonZeroUsize::new(2).unwrap(), of: NonZeroUsize::new(3).unwrap() };
-        Test { alpha: 0.01, min_samples: 50, raise }
+        Test { alpha: 0.01, correction: Correction::default(), min_samples: 50, raise }
     }
 }

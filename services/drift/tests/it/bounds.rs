@@ -3,7 +3,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use switchyard_drift::{
-    Categories, Edges, Evidence, Histogram, Measure, Raise, Reference, Rule, Standing, Test, Turn, Window, judge, weigh,
+    Categories, Correction, Edges, Evidence, Histogram, Measure, Raise, Reference, Rule, Standing, Test, Turn, Window, judge,
+    weigh,
 };
 
 use crate::inputs::Draw;
@@ -131,7 +132,12 @@ fn rule(threshold: f64) -> Rule {
 }
 
 fn test(windows: usize, of: usize) -> Test {
-    Test { alpha: ALPHA, min_samples: 50, raise: Raise { windows: bins(windows), of: bins(of) } }
+    Test {
+        alpha: ALPHA,
+        correction: Correction::default(),
+        min_samples: 50,
+        raise: Raise { windows: bins(windows), of: bins(of) },
+    }
 }
 
 fn bins(many: usize) -> NonZeroUsize {

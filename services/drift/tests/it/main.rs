@@ -4,5 +4,7 @@
 
 mod bounds;
 mod inputs;
+mod measures;
 mod merge;
+mod profile;
 mod reference;

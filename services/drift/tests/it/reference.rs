@@ -6,9 +6,9 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use switchyard_drift::{
-    EMPTY, Edges, Histogram, Ks, benjamini_hochberg, contingency, deviation, goodness_of_fit, hellinger, holm, jensen_shannon,
-    jensen_shannon_divergence, kl, l_infinity, normalised, psi, shares, total_variation, wasserstein_of_histograms,
-    wasserstein_of_samples,
+    EMPTY, Edges, Histogram, Ks, benjamini_hochberg, benjamini_yekutieli, bonferroni, contingency, deviation, goodness_of_fit,
+    hellinger, holm, jensen_shannon, jensen_shannon_divergence, kl, l_infinity, normalised, psi, shares, total_variation,
+    upper_threshold, wasserstein_of_histograms, wasserstein_of_samples,
 };
 
 use crate::inputs::{CURRENT, REFERENCE, a_and_b, lcg, x_and_y};
@@ -32,6 +32,14 @@ fn kolmogorov_smirnov() {
     let xi = lcg(1, 300);
     let yi: Vec<f64> = lcg(2, 250).into_iter().map(|value| value * 1.1).collect();
     ks("xi, yi", &xi, &yi, 0.12333333333333334, 0.02887142102673759, 0.02918484931304481);
+}
+
+#[test]
+fn samples_of_a_few_values() {
+    let ks = Ks::of_samples(&[1.0, 2.0, 3.0, 4.0, 5.0], &[1.0, 2.0, 3.0, 5.0, 6.0]).unwrap();
+    equal("five values of which one differs", ks.statistic(), 0.2);
+    equal("its p", ks.p(), 1.0);
+    equal("wasserstein", wasserstein_of_samples(&[0.0, 1.0, 3.0], &[5.0, 6.0, 8.0]).unwrap(), 5.0);
 }
 
 #[test]
@@ -62,6 +70,7 @@ fn distances_of_categories() {
     equal("jensen-shannon, base 2", jensen_shannon(&p, &q), 0.08173946997466171);
     equal("jensen-shannon, nats", nats(&p, &q), 0.06805257264099078);
     equal("jensen-shannon divergence", jensen_shannon_divergence(&p, &q), 0.006681340951738623);
+    equal("half of each in common, nats", nats(&[0.5, 0.5, 0.0], &[0.0, 0.5, 0.5]), 0.5887050112577373);
     equal("disjoint, base 2", jensen_shannon(&[1.0, 0.0], &[0.0, 1.0]), 1.0);
     equal("disjoint, nats", nats(&[1.0, 0.0], &[0.0, 1.0]), 0.8325546111576977);
 }
@@ -75,13 +84,25 @@ fn chi_squared() {
     let fit = goodness_of_fit(&REFERENCE, &CURRENT);
     equal("goodness of fit", fit.statistic, 44.58333333333333);
     near("goodness of fit", fit.p, 1.134517711195941e-09);
-    equal("a category that the reference has never seen", goodness_of_fit(&[5, 5, 0], &[4, 4, 2]).p, 0.0);
+}
+
+/// evidently 0.7.23: the current rows hold a category that the reference does not.
+#[test]
+fn a_category_that_the_reference_has_never_seen() {
+    let (one, other) = ([400, 300, 200, 100, 0], [350, 310, 180, 150, 10]);
+    let (p, q) = (shares(&one), shares(&other));
+    equal("psi", psi(&p, &q, EMPTY), 0.0749761184193029);
+    equal("jensen-shannon, nats", nats(&p, &q), 0.08438537658153925);
+    equal("goodness of fit", goodness_of_fit(&one, &other).p, 0.0);
 }
 
 #[test]
 fn corrections() {
     let p = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205];
     all("bh", &benjamini_hochberg(&p), &[0.008, 0.032, 0.0672, 0.0672, 0.0672, 0.08, 0.08457142857142856, 0.205]);
+    let by = [0.02174285714285714, 0.08697142857142856, 0.18264, 0.18264, 0.18264, 0.21742857142857136, 0.22985306122448973];
+    all("by", &benjamini_yekutieli(&p), &[&by[..], &[0.5571607142857142]].concat());
+    all("bonferroni", &bonferroni(&p), &[0.008, 0.064, 0.312, 0.328, 0.336, 0.48, 0.592, 1.0]);
     all("holm", &holm(&p), &[0.008, 0.056, 0.234, 0.234, 0.234, 0.234, 0.234, 0.234]);
 }
 
@@ -122,6 +143,42 @@ fn distances_of_numbers_in_bins_of_the_reference() {
     let (p, q) = binned(a_and_b(2000));
     equal("A, B jensen-shannon", jensen_shannon(&p, &q), 0.1154427772416661);
     equal("A, B hellinger", hellinger(&p, &q), 0.0980754833957331);
+}
+
+/// `NannyML` 0.13.1: three deviations above the mean over the reference's own chunks of 200, the last one shorter.
+#[test]
+fn thresholds_from_the_references_own_chunks() {
+    let (x, y) = x_and_y();
+    let upper = |of: &dyn Fn(&[f64]) -> f64| upper_threshold(&x.chunks(200).map(of).collect::<Vec<f64>>()).unwrap();
+    let edges = even(&x, doane(&x));
+    let binned = |sample: &[f64]| {
+        let mut bins = counts(&edges, sample);
+        bins.push(sample.len() as u64 - bins.iter().sum::<u64>());
+        shares(&bins)
+    };
+    let whole = binned(&x);
+    let distance = |sample: &[f64]| Ks::of_samples(&x, sample).unwrap().statistic();
+    let work = |sample: &[f64]| wasserstein_of_samples(&x, sample).unwrap();
+    equal("ks", upper(&distance), 0.07372590678012396);
+    equal("wasserstein", upper(&work), 0.02634394888912527);
+    equal("jensen-shannon", upper(&|sample| jensen_shannon(&whole, &binned(sample))), 0.1565281934356658);
+    equal("hellinger", upper(&|sample| hellinger(&whole, &binned(sample))), 0.13065680412181185);
+    assert!(distance(&y) > upper(&distance) && work(&y) > upper(&work));
+    assert_eq!(upper_threshold(&[]), None);
+}
+
+/// The same, of a reference that is sorted, whose chunks are nothing like the whole; KS is 1 at most.
+#[test]
+fn thresholds_of_a_sorted_reference() {
+    let (a, _) = a_and_b(2000);
+    let upper = |of: &dyn Fn(&[f64]) -> f64| upper_threshold(&a.chunks(200).map(of).collect::<Vec<f64>>()).unwrap();
+    let edges = even(&a, doane(&a));
+    let binned = |sample: &[f64]| shares(&[counts(&edges, sample), vec![0]].concat());
+    let whole = binned(&a);
+    equal("ks", upper(&|sample| Ks::of_samples(&a, sample).unwrap().statistic()).min(1.0), 1.0);
+    equal("wasserstein", upper(&|sample| wasserstein_of_samples(&a, sample).unwrap()), 2.1779736368322418);
+    equal("jensen-shannon", upper(&|sample| jensen_shannon(&whole, &binned(sample))), 0.9121370026108445);
+    equal("hellinger", upper(&|sample| hellinger(&whole, &binned(sample))), 0.8671891443266635);
 }
 
 #[test]
