@@ -50,6 +50,14 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+impl Invalid {
+    /// A file in which nothing is written.
+    #[must_use]
+    pub fn nothing(file: &'static str) -> Self {
+        Self { problems: vec![Problem { file, path: String::new(), line: None, rule: "says nothing".into() }] }
+    }
+}
+
 /// Names the known key that is nearest to the unknown one, or all of them where none is near.
 #[must_use]
 pub fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

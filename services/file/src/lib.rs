@@ -8,11 +8,19 @@ mod desk;
 mod invalid;
 mod macros;
 mod read;
+mod version;
+mod written;
 mod yaml;
 
 pub use desk::Desk;
 pub use invalid::{Invalid, Problem, nearest, no_such, unknown_key};
-pub use read::{Fields, Place, Problems, Read, Word, entries};
 #[doc(hidden)]
-pub use serde_json;
+pub use read::required;
+pub use read::{Fields, Place, Problems, Read, Word, entries, single};
+pub use version::Version;
+pub use written::canonical;
+#[doc(hidden)]
+pub use written::{field, fields};
 pub use yaml::{Content, Key, Node, parse};
+#[doc(hidden)]
+pub use {serde, serde_json};

@@ -12,11 +12,16 @@ macro_rules! absent {
     };
 }
 
-/// A struct whose fields are the keys of a map: each with its spelling, its default, and its place in the schema.
+/// A struct whose fields are the keys of a map: each with its spelling, its default, and its place in the schema. What begins
+/// with `written` can be written again, too.
 ///
 /// `inert` keys are read and without effect, which is warned of; `refused` keys may hold nothing.
 #[macro_export]
 macro_rules! keys {
+    (written $($struct:tt)*) => {
+        $crate::keys! { $($struct)* }
+        $crate::written! { $($struct)* }
+    };
     (
         $(#[doc = $about:literal])* $(#[derive($($derive:ident),*)])?
         $vis:vis struct $name:ident {
@@ -62,15 +67,74 @@ macro_rules! keys {
                 $($(properties.insert($inert.to_owned(), $crate::serde_json::json!({
                     "description": concat!("Has no effect: ", $why), "deprecated": true,
                 }));)*)?
-                $crate::serde_json::json!({"type": ["object", "null"], "additionalProperties": false, "properties": properties})
+                let mut schema = $crate::serde_json::json!({
+                    "type": ["object", "null"], "additionalProperties": false, "properties": properties,
+                });
+                let required = [$(([$key, $($alias),*].as_slice(), $crate::required::<$type>($crate::absent!($type $(, $default)?))),)*];
+                let required = required.into_iter().filter(|(keys, required)| *required && keys.len() == 1);
+                let required: Vec<_> = required.map(|(keys, _)| keys[0]).collect();
+                if !required.is_empty() {
+                    schema["type"] = "object".into();
+                    schema["required"] = required.into();
+                }
+                schema
             }
         }
     };
 }
 
-/// A word out of a few.
+/// Writes a struct of [`keys!`] as it would be read.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! written {
+    (
+        $(#[$attribute:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[doc = $doc:literal])* $field:ident : $type:ty = $key:literal $(| $alias:literal)* $(or $default:expr)?,)*
+        }
+        $($rest:tt)*
+    ) => {
+        impl $crate::serde::Serialize for $name {
+            fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::fields(serializer, &[$(($key, $crate::field(&self.$field)),)*])
+            }
+        }
+    };
+}
+
+/// A word out of a few. What begins with `written` can be written again, too.
 #[macro_export]
 macro_rules! words {
+    (written $type:ty { $($word:literal => $value:expr,)* }) => {
+        $crate::words!($type { $($word => $value,)* });
+
+        impl $type {
+            /// As it is written.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                [$(($value, $word)),*].into_iter().find(|(value, _)| *value == self).map_or("", |(_, word)| word)
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl $crate::serde::Serialize for $type {
+            fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.word())
+            }
+        }
+
+        impl<'de> $crate::serde::Deserialize<'de> for $type {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <String as $crate::serde::Deserialize>::deserialize(deserializer)?;
+                <Self as $crate::Word>::parse(&word).map_err($crate::serde::de::Error::custom)
+            }
+        }
+    };
     ($type:ty { $($word:literal => $value:expr,)* }) => {
         impl $crate::Word for $type {
             fn parse(text: &str) -> Result<Self, String> {

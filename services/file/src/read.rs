@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    num::{NonZeroU16, NonZeroU32},
+    num::{NonZeroU16, NonZeroU32, NonZeroU64},
     path::PathBuf,
     time::Duration,
 };
@@ -178,6 +178,29 @@ pub fn entries<'a>(node: &'a Node, at: &Place, problems: &mut Problems) -> Optio
     }
 }
 
+/// Whether a key must be written.
+#[doc(hidden)]
+pub fn required<T: Read>(absent: impl Fn() -> Option<T>) -> bool {
+    absent().is_none()
+}
+
+/// The one key of a map that has one, and its value.
+pub fn single<'a>(node: &'a Node, at: &Place, known: &[&'static str], problems: &mut Problems) -> Option<(&'a Key, &'a Node)> {
+    let entries = match &node.content {
+        Content::Map(entries) => entries.as_slice(),
+        Content::Null | Content::Text(_) | Content::List(_) => &[],
+    };
+    let mut fitting = entries.iter().filter(|(key, _)| known.contains(&key.text.as_str()));
+    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
+        problems.add(&at.key(&key.text), key.line, unknown_key(&key.text, known.iter().copied()));
+    }
+    let (first, second) = (fitting.next(), fitting.next());
+    if second.is_some() || entries.is_empty() {
+        problems.add(at, node.line, format!("exactly one of these is expected: {}", known.join(", ")));
+    }
+    first.map(|(key, value)| (key, value))
+}
+
 impl<T: Word> Read for T {
     fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
         let Content::Text(text) = &node.content else {
@@ -289,6 +312,28 @@ impl Word for u32 {
     }
 }
 
+impl Word for u64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is not a whole number from 0 on"))
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["integer", "string"], "minimum": 0})
+    }
+}
+
+impl Word for f64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        let written = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+        let number = text.parse().ok().filter(|number: &Self| written && number.is_finite());
+        number.ok_or_else(|| format!("{text:?} is not a number such as 0.1"))
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["number", "string"]})
+    }
+}
+
 impl Word for NonZeroU16 {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is not a whole number from 1 to {}", Self::MAX))
@@ -302,6 +347,16 @@ impl Word for NonZeroU16 {
 impl Word for NonZeroU32 {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is not a whole number from 1 to {}", Self::MAX))
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["integer", "string"], "minimum": 1})
+    }
+}
+
+impl Word for NonZeroU64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is not a whole number from 1 on"))
     }
 
     fn schema() -> Value {

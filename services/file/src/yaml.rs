@@ -11,6 +11,8 @@ use crate::{Place, Problems};
 pub struct Node {
     /// Where it begins; 0 where it stands in no file.
     pub line: usize,
+    /// Whether a text stands without quotes: `6` is a number then, and `'6'` is a text.
+    pub plain: bool,
     /// What it is.
     pub content: Content,
 }
@@ -42,7 +44,7 @@ const MOST_NODES: usize = 200_000;
 
 impl Node {
     /// An empty map: what stands for keys that are not written.
-    pub const EMPTY: Self = Self { line: 0, content: Content::Map(Vec::new()) };
+    pub const EMPTY: Self = Self { line: 0, plain: false, content: Content::Map(Vec::new()) };
 
     /// Whether something is written here: no empty text, list, map, `false` or null.
     #[must_use]
@@ -120,7 +122,7 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
         let mut found = None;
         loop {
             match self.next()? {
-                (Event::StreamEnd, _) => return Ok(found.unwrap_or(Node { line: 1, content: Content::Null })),
+                (Event::StreamEnd, _) => return Ok(found.unwrap_or(Node { line: 1, plain: false, content: Content::Null })),
                 (event, line) if event.is_node() => {
                     if found.is_some() {
                         return Err(Stop { line, rule: "one document is expected, and a second begins here".to_owned() });
@@ -136,14 +138,18 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
     fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node, Stop> {
         self.nodes += 1;
         let anchor = event.anchor_id();
+        let mut plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
         let content = match event {
-            Event::Alias(id) => self.anchors.get(&id).map_or(Content::Null, |node| node.content.clone()),
+            Event::Alias(id) => self.anchors.get(&id).map_or(Content::Null, |node| {
+                plain = node.plain;
+                node.content.clone()
+            }),
             Event::Scalar(text, style, ..) => scalar(text, style),
             Event::SequenceStart(..) => Content::List(self.list()?),
             Event::MappingStart(..) => Content::Map(self.map()?),
             other => return Err(Stop { line, rule: format!("{other:?} is not expected here") }),
         };
-        let node = Node { line, content };
+        let node = Node { line, plain, content };
         if anchor.is_none() && matches!(node.content, Content::List(_) | Content::Map(_)) {
             self.nodes = self.nodes.max(node.size());
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU16, path::PathBuf};
 
 use serde_json::{Value, json};
 use switchyard_events::TimeLimit;
-use switchyard_file::{Content, Node, Place, Problems, Read, entries, keys, words};
+use switchyard_file::{Content, Node, Place, Problems, Read, Version, entries, keys, words};
 
 use crate::{
     Bytes, Exclusion, Fusebox, Glob, KubernetesOptions, Plugin, ProcessLimits, RequestRetry, Sizes, Toleration, Volume, Weight,
@@ -27,27 +27,6 @@ keys! {
         clocks: Clocks = "clocks",
         /// What the builds of a publisher may ask for.
         tenants: BTreeMap<String, Tenant> = "tenants",
-    }
-}
-
-/// The file's layout.
-pub(crate) struct Version;
-
-impl Read for Version {
-    /// Goes on with another version too, so that whatever else is wrong is said at once.
-    fn read(node: &Node, at: &Place, problems: &mut Problems) -> Option<Self> {
-        match &node.content {
-            Content::Text(text) if text == "1" => {}
-            Content::Text(text) => {
-                problems.add(at, node.line, format!("version {text} is not known here: this release reads 1"));
-            }
-            Content::Null | Content::List(_) | Content::Map(_) => problems.add(at, node.line, "must be 1"),
-        }
-        Some(Self)
-    }
-
-    fn schema() -> Value {
-        json!({"enum": [1, "1"]})
     }
 }
 

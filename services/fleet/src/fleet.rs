@@ -35,9 +35,7 @@ impl Fleet {
         let file = tree.as_ref().and_then(|tree| File::read(tree, &Place::root(), &mut problems));
         let checked = file.zip(tree.as_ref()).map(|(file, tree)| Checked::of(file, tree, &mut problems));
         let warnings = problems.into_warnings()?;
-        let nothing = || InvalidFleet {
-            problems: vec![Problem { file: FILE, path: String::new(), line: None, rule: "says nothing".into() }],
-        };
+        let nothing = || InvalidFleet::nothing(FILE);
         let (checked, tree) = checked.zip(tree).ok_or_else(nothing)?;
         let Checked { executors, default, stickiness, clocks, tenants } = checked;
         let default = default.ok_or_else(nothing)?;

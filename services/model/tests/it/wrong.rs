@@ -1,0 +1,212 @@
+//! What is wrong is named, with its line and what to do; all of it at once.
+
+use switchyard_model::read;
+
+use crate::{LEAST, WHOLE};
+
+fn errors(yaml: &str) -> String {
+    read(yaml).unwrap_err().to_string()
+}
+
+/// What is said when `from` in the whole file is `to`.
+fn changed(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    match read(&WHOLE.replacen(from, to, 1)) {
+        Ok((_, warnings)) => warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>().join("\n"),
+        Err(invalid) => invalid.to_string(),
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_in_the_files_order() {
+    let wrong = "
+version: 2
+model: Churn
+store: {url: /var/ml}
+data: {source: {url: 'file:///lake/*.csv'}, kye: id, label: {column: churned, task: binary}, features: [age, plan, churned]}
+split: {folds: {train: 0.8, test: 0.3}}
+train: {image: r/churn, command: [python3, train.py]}
+policy: {triggers: [drfit]}
+";
+    let error = errors(wrong);
+    for part in [
+        "model file, line 2, version: version 2 is not known here: this release reads 1",
+        "model file, line 5, data.kye: unknown key \"kye\": did you mean \"key\"?",
+        "model file, line 5, data.key: the key \"key\" is missing",
+        "model file, line 8, policy.triggers[0]: \"drfit\" is none of drift, performance",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let error = errors(&wrong.replace("kye", "key").replace("drfit", "drift"));
+    for part in [
+        "line 3, model: a name is 1 to 40 of a-z, 0-9 and -",
+        "line 4, store.url: is no address: write one of file://…, s3://…; a file of this machine is file:///path",
+        "line 5, data.features: \"churned\" is the label: a model that sees it learns nothing else; take it out",
+        "line 6, split.folds: the shares add up to 1.1: they must add up to 1",
+        "line 6, split.folds: the folds must be train; train and eval; or train, eval and test",
+        "line 8, policy.triggers: drift is never found where nothing is watched: write `monitor`",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let lines: Vec<usize> =
+        error.lines().filter_map(|line| line.split("line ").nth(1)?.split(',').next()?.parse().ok()).collect();
+    assert!(lines.is_sorted(), "{error}");
+}
+
+#[test]
+fn a_secret_in_an_address_is_refused_and_not_repeated() {
+    for (address, kind) in [
+        ("s3://AKIAABCDEFGH:hunter2@ml/churn", "holds a user or a password"),
+        ("s3://ml/churn?X-Amz-Signature=hunter2", "holds a key (X-Amz-Signature)"),
+        ("s3://ml/churn?access_token=hunter2", "holds a key (access_token)"),
+    ] {
+        let error = changed("s3://ml/churn", address);
+        assert!(error.contains(&format!("store.url: {kind}")) && error.contains("name a Secret under `secret`"), "{error}");
+        assert!(!error.contains("hunter2") && !error.contains("AKIA"), "{error}");
+    }
+    assert!(changed("secret: ml-rw", "secret: 'AKIA/abc='").contains("store.secret: must be the name of a Secret"));
+    assert!(
+        changed("{depth: 6}", "{api_key: abc}")
+            .contains("warning: model file, line 8, train.params.api_key: looks like a secret")
+    );
+    assert!(changed("s3://ml/churn", "https://ml/churn").contains("https: cannot be read here: write one of file://…, s3://…"));
+}
+
+#[test]
+fn names_without_anything_behind_them_are_refused() {
+    for (from, to, wanted) in [
+        (
+            "slices: [plan]",
+            "slices: [plna]",
+            "evaluate.slices: there is no feature \"plna\" in data.features: did you mean \"plan\"?",
+        ),
+        ("columns: {age:", "columns: {agee:", "monitor.columns.agee: there is no feature \"agee\""),
+        ("preprocess: {age:", "preprocess: {churned:", "preprocess.churned: \"churned\" is the label"),
+        ("gate: {metric: auc", "gate: {metric: auk", ""),
+        ("fold: test", "fold: tset", "evaluate.fold: \"tset\" is none of train, eval, test"),
+        ("features: [age, plan]", "features: [age, plan, customer_id]", "\"customer_id\" identifies the row"),
+        ("features: [age, plan]", "features: [age, plan, age]", "\"age\" is named twice"),
+        ("{test: 0.15}", "{}", ""),
+    ] {
+        if !WHOLE.contains(from) {
+            continue;
+        }
+        let error = changed(from, to);
+        assert!(error.contains(wanted), "{from} -> {to}: {error}");
+    }
+    let error = errors(&format!("{LEAST}evaluate: {{gate: {{metric: acu}}}}\n"));
+    assert!(
+        error.contains("evaluate.gate.metric: there is no metric \"acu\" in evaluate.metrics: did you mean \"auc\"?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for (from, to, wanted) in [
+        (
+            "metrics: [auc, logloss]",
+            "metrics: [auc, rmse]",
+            "evaluate.metrics: rmse says nothing about a binary task: use auc, logloss",
+        ),
+        ("task: binary", "task: regression", "evaluate.metrics: auc says nothing about a regression task: use rmse, mae"),
+        ("min: 0.8", "min: 0.8, max: 0.7", "evaluate.gate.min: nothing is at least min and at most max"),
+        ("slices: [plan], ", "", "evaluate.gate.maxSliceDrop: there are no slices"),
+        ("eventTime: ts, ", "", "data.select: rows have no time: name the column under data.eventTime"),
+        ("{windows: 2, of: 3}", "{windows: 4, of: 3}", "monitor.raise.windows: must be at most `of`"),
+        (
+            "{every: 1h, lateness: 10m}",
+            "{rows: 100}",
+            "monitor.window.rows: a window of 100 rows never has the 500 of minSamples",
+        ),
+        (
+            "{every: 1h, lateness: 10m}",
+            "{rows: 1000, every: 1h}",
+            "monitor.window: exactly one of these is expected: rows, every",
+        ),
+        (
+            "{every: 1h, lateness: 10m}",
+            "{rows: 5000, lateness: 10m}",
+            "warning: model file, line 12, monitor.window.lateness: has no effect",
+        ),
+        ("alpha: 0.01", "alpha: 1", "monitor.test.alpha: must be more than 0 and less than 1"),
+        ("{ks: 0.1}", "{ks: 1.5}", "monitor.columns.age.ks: the threshold 1.5 must be more than 0 and at most 1"),
+        ("{ks: 0.1}", "{ks: 0.1, psi: 0.2}", "monitor.columns.age: exactly one of these is expected: ks, psi, js"),
+        ("budget: {runs: 5, podHours: 40, per: 7d}", "budget: {per: 7d}", "policy.budget: limits nothing"),
+        ("cooldown: 24h", "cooldown: 48h", "warning: model file, line 13, policy.budget.runs: is never reached"),
+        ("'0 3 * * 0'", "'0 25 * * 0'", "policy.triggers[2].cron: \"25\" is no hour: 0 to 23"),
+        ("[drift, {new", "[performance, {new", "policy.triggers: performance is never known where it is not watched"),
+        (
+            "{newRows: 1000000}",
+            "{atLeast: 3, of: [drift, drift]}",
+            "policy.triggers: atLeast asks for more triggers than `of` names",
+        ),
+        ("{newRows: 1000000}", "{all: []}", "policy.triggers[1].all: an empty list of triggers"),
+        ("commit: 4f1c4f1c4f1c", "commit: main4f1c", "train.code.commit: must be a whole commit"),
+        ("[python, train.py]", "[]", "train.command: a program is expected, and its arguments"),
+        ("timeout: 6h", "timeout: soon", "train.timeout: \"soon\" is not a time limit"),
+        ("r/churn@sha256:0f", "r/churn:latest", "warning: model file, line 8, train.image: a tag can be moved"),
+    ] {
+        let said = changed(from, to);
+        assert!(said.contains(wanted), "{from} -> {to}: {said}");
+    }
+}
+
+#[test]
+fn transforms_are_told_what_they_need_and_what_is_not_there() {
+    for (to, wanted) in [
+        ("[{pca: 3}]", "preprocess.age[0].pca: principal components are not fitted here: compute them in the training command"),
+        ("[image_reshape]", "preprocess.age[0]: images are no columns here"),
+        ("[load_binary_image]", "preprocess.age[0]: images are no columns here: let the training command load them"),
+        ("[{scael: zscore}]", "preprocess.age[0].scael: unknown key \"scael\": did you mean \"scale\"?"),
+        ("[onehto]", "preprocess.age[0]: \"onehto\" is no transform: did you mean {onehot: …}?"),
+        ("[{scale: zscore}, {fill: mean}]", "preprocess.age: [1] fill: must come first"),
+        ("[{onehot: {}}]", "preprocess.age: [0] onehot: needs vocabulary, bucketize or hash right before it"),
+        ("[{vocabulary: 3}, {scale: max}]", "preprocess.age: [1] scale: needs the column's own numbers"),
+        ("[none, {scale: max}]", "preprocess.age: [1] scale: nothing can follow what comes before it"),
+        ("[{bucketize: [3, 2]}]", "preprocess.age[0].bucketize: edges must rise"),
+        ("[{fill: {value: [1]}}]", "must be a text, a number or a truth value"),
+        ("[]", "preprocess.age: says nothing: write [none]"),
+    ] {
+        let said = changed("[{fill: median}, {scale: zscore}]", to);
+        assert!(said.contains(wanted), "{to}: {said}");
+    }
+    let error = errors(&format!("{LEAST}preprocess: {{age: [{{fill: forward}}]}}\n"));
+    assert!(error.contains("preprocess.age: [0] fill: rows have no order"), "{error}");
+}
+
+#[test]
+fn splits_that_do_not_fit_are_refused() {
+    let split = |split: &str| errors(&format!("{LEAST}split: {split}\n"));
+    for (text, wanted) in [
+        ("{by: random}", "split.by: \"random\" is neither ratio nor one of {category: …}"),
+        ("{folds: {train: 0.5, valid: 0.5}}", "split.folds.valid: unknown fold: \"valid\" is none of train, eval, test"),
+        ("{folds: {train: 1, eval: 0}}", "split.folds.eval: the share 0 must be more than 0"),
+        (
+            "{by: {category: {column: plan, folds: {a: train, b: test}}}}",
+            "split.by.category.folds: the folds must be train; train and eval",
+        ),
+        (
+            "{folds: {train: 0.5, eval: 0.5}, by: {category: {column: plan, folds: {a: train}}}}",
+            "split.folds: has no effect where split.by.category.folds",
+        ),
+        (
+            "{folds: {train: 1}, by: {hybrid: {category: {column: plan, folds: {a: test}}, index: {column: age}}}}",
+            "there is no fold test in split.folds: the names must be the same everywhere",
+        ),
+        ("{by: {category: {column: churned}}}", "split.by: \"churned\" is the label: a fold must not depend on the answer"),
+        (
+            "{by: {category: {column: plan}, index: {column: age}}}",
+            "split.by: exactly one of these is expected: category, index, hybrid",
+        ),
+    ] {
+        let error = split(text);
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+}
+
+#[test]
+fn nothing_at_all_is_said_to_be_nothing() {
+    assert!(errors("").contains("model file"));
+    assert!(errors("[]").contains("keys and values are expected, not a list"));
+}
