@@ -96,6 +96,12 @@ pub fn message_id(source: &str, id: &str, event_type: &str) -> String {
     base32(&digest(&[source, id, event_type]))
 }
 
+/// The SHA-256 of some bytes, in hexadecimal: the name of what is kept by its content.
+#[must_use]
+pub fn content_digest(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
 fn uuid(parts: &[&str]) -> String {
     Uuid::new_v5(&NAMESPACE, &digest(parts)).to_string()
 }

@@ -30,7 +30,8 @@ pub use emit::{
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{
-    BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, derived_chain_id, derived_traceparent, message_id,
+    BuildKey, InvalidBuildKey, attempt_event_id, caused_event_id, content_digest, derived_chain_id, derived_traceparent,
+    message_id,
 };
 pub use ledger::{
     Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_RESULT, Outcome, Record, Request, Standing,

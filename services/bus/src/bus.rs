@@ -20,7 +20,7 @@ pub struct Bus {
 }
 
 /// How long one request to JetStream may take; after that the message it belongs to is tried again.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Bus {
     /// A bus over a connection.

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use async_nats::jetstream::{
     consumer::PullConsumer,
-    kv,
+    kv, object_store,
     stream::{Config, StorageType},
 };
 
 use switchyard_events::Heartbeat;
 
 use crate::{
-    Bus, Sizes, consumers, streams,
+    Bus, Sizes, consumers,
+    states::STATES,
+    streams,
     topology::{BUCKETS, LOGS_KEPT},
 };
 
@@ -44,6 +46,7 @@ pub async fn provision(bus: &Bus, executors: &[&str], sizes: &Sizes, replicas: u
     for bucket in BUCKETS {
         changes.extend(bucket_of(bus, bucket, replicas).await?);
     }
+    changes.extend(objects(bus, replicas).await?);
     for (durable, config) in consumers(executors) {
         let what = format!("consumer {}/{}", durable.stream, durable.name);
         let failed = |error: String| ProvisionError { what: what.clone(), error };
@@ -109,6 +112,18 @@ impl Unlimited for Config {
     fn max_bytes_or_unlimited(&self) -> String {
         if self.max_bytes == 0 { "-1".into() } else { self.max_bytes.to_string() }
     }
+}
+
+/// The bucket of what is too large for a value of bucket `trainer`.
+async fn objects(bus: &Bus, replicas: usize) -> Result<Option<Change>, ProvisionError> {
+    let what = format!("objects {STATES}");
+    if bus.js.get_object_store(STATES).await.is_ok() {
+        return Ok(None);
+    }
+    let config = object_store::Config { bucket: STATES.to_owned(), num_replicas: replicas, ..object_store::Config::default() };
+    let made = bus.js.create_object_store(config).await;
+    made.map_err(|error| ProvisionError { what: what.clone(), error: error.to_string() })?;
+    Ok(Some(Change { what, how: "created".into() }))
 }
 
 /// How long a bucket keeps a value: heartbeats stop counting by themselves.

@@ -69,7 +69,13 @@ pub fn streams(sizes: &Sizes, replicas: usize) -> Vec<Config> {
     vec![
         Config { max_bytes: sizes.ci, max_message_size: LARGEST, ..stream("CI", &["ci.>"]) },
         Config { max_bytes: sizes.yard, max_message_size: LARGEST, ..stream("YARD", &["yard.>"]) },
-        Config { max_bytes: sizes.inference, max_age: DAY, discard: DiscardPolicy::Old, ..stream("INFERENCE", &["inference.>"]) },
+        Config {
+            max_bytes: sizes.inference,
+            max_age: DAY,
+            discard: DiscardPolicy::Old,
+            max_message_size: LARGEST,
+            ..stream("INFERENCE", &["inference.>"])
+        },
         Config {
             // The server schedules nothing on a stream that refuses; without any limit nothing is ever discarded.
             discard: DiscardPolicy::Old,

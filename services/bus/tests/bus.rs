@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_nats::jetstream::consumer::PullConsumer;
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use switchyard_bus::{
     Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
@@ -342,4 +343,47 @@ async fn a_stored_event_is_found_again_by_its_place() {
     let found = bus.fetch("CI", 1).await.unwrap().unwrap();
     assert_eq!(cloudevents::AttributesReader::id(&found.event), "1");
     assert!(bus.fetch("CI", 2).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_state_is_written_by_one_and_kept_whole_however_large_it_is() {
+    let (_stack, bus) = broker().await;
+    let (small, large) = (bytes::Bytes::from_static(b"{}"), bytes::Bytes::from(vec![b'x'; 300 << 10]));
+    assert_eq!(bus.state("window.m.0").await.unwrap(), None);
+    let first = bus.keep_state("window.m.0", small.clone(), None).await.unwrap().unwrap();
+    assert_eq!(bus.keep_state("window.m.0", large.clone(), None).await.unwrap(), None, "there is one already");
+    let second = bus.keep_state("window.m.0", large.clone(), Some(first)).await.unwrap().unwrap();
+    assert_eq!(bus.keep_state("window.m.0", small.clone(), Some(first)).await.unwrap(), None, "somebody was faster");
+    assert_eq!(bus.state("window.m.0").await.unwrap(), Some((large.clone(), second)));
+    assert_eq!(objects(&bus).await, 1);
+    bus.keep_state("window.m.0", small.clone(), Some(second)).await.unwrap().unwrap();
+    assert_eq!((bus.state("window.m.0").await.unwrap().unwrap().0, objects(&bus).await), (small, 0));
+    bus.forget_state("window.m.0").await.unwrap();
+    assert_eq!(bus.state("window.m.0").await.unwrap(), None);
+    assert!(bus.keep_state("window.m.0", large, None).await.unwrap().is_some());
+}
+
+async fn objects(bus: &Bus) -> usize {
+    let objects = bus.jetstream().get_object_store("trainer").await.unwrap();
+    objects.list().await.unwrap().filter(|object| std::future::ready(object.as_ref().is_ok_and(|o| !o.deleted))).count().await
+}
+
+#[tokio::test]
+async fn what_models_see_is_read_in_order_from_any_place_and_what_cannot_be_read_is_kept() {
+    let (_stack, bus) = broker().await;
+    for n in 0..5u8 {
+        for partition in [0, 1] {
+            bus.jetstream().publish(format!("inference.m.{partition}"), vec![n].into()).await.unwrap().await.unwrap();
+        }
+    }
+    let messages = bus.inferred("inference.m.1", 4).await.unwrap();
+    let read: Vec<_> = messages.take(3).map(Result::unwrap).collect().await;
+    let seen: Vec<_> = read.iter().map(|message| (message.sequence, message.payload[0], message.pending)).collect();
+    assert_eq!(seen, [(6, 2, 2), (8, 3, 1), (10, 4, 0)]);
+    assert_eq!(bus.first_inferred().await.unwrap(), 1);
+    for _ in 0..2 {
+        bus.bury_inferred(&read[0], "no reason".into()).await.unwrap();
+    }
+    let letters = bus.dead_letters().await.unwrap();
+    assert_eq!((letters.len(), letters[0].letter.reason.as_str()), (1, "no reason"));
 }

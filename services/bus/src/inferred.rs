@@ -1,0 +1,88 @@
+//! Reading what models have seen: one partition of stream INFERENCE, in order, from a place that the reader knows.
+
+use async_nats::{
+    HeaderMap,
+    jetstream::consumer::{DeliverPolicy, pull::OrderedConfig},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+
+use crate::{Bus, DeadLetter, StoredError};
+
+const INFERENCE: &str = "INFERENCE";
+
+/// Who a dead letter of this stream is from.
+const TRAINER: &str = "trainer";
+
+/// A message of a partition, not read yet.
+#[derive(Clone, Debug)]
+pub struct Inferred {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// When the stream took it.
+    pub stored: Timestamp,
+    /// How many of the partition come after it.
+    pub pending: u64,
+    /// Its subject.
+    pub subject: String,
+    /// Its headers.
+    pub headers: Option<HeaderMap>,
+    /// Its payload.
+    pub payload: Bytes,
+}
+
+impl Bus {
+    /// What is on a subject of stream INFERENCE after a sequence, in order, and then whatever comes.
+    ///
+    /// # Errors
+    /// When the broker does not answer; each item where it no longer does.
+    pub async fn inferred(
+        &self,
+        subject: &str,
+        after: u64,
+    ) -> Result<impl Stream<Item = Result<Inferred, StoredError>> + Send + use<>, StoredError> {
+        let what = subject.to_owned();
+        let failed = move |error: String| StoredError::new(what.clone(), error);
+        let stream = self.js.get_stream_no_info(INFERENCE).await.map_err(|error| failed(error.to_string()))?;
+        let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: after + 1 };
+        let config = OrderedConfig { filter_subject: subject.to_owned(), deliver_policy, ..OrderedConfig::default() };
+        let consumer = stream.create_consumer(config).await.map_err(|error| failed(error.to_string()))?;
+        let messages = consumer.messages().await.map_err(|error| failed(error.to_string()))?;
+        Ok(messages.map(move |message| {
+            let message = message.map_err(|error| failed(error.to_string()))?;
+            let info = message.info().map_err(|error| failed(error.to_string()))?;
+            let (sequence, pending) = (info.stream_sequence, info.pending);
+            let stored = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default();
+            let async_nats::Message { subject, headers, payload, .. } = message.message;
+            Ok(Inferred { sequence, stored, pending, subject: subject.to_string(), headers, payload })
+        }))
+    }
+
+    /// The first sequence that stream INFERENCE still has: what was before it and not read is lost.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn first_inferred(&self) -> Result<u64, StoredError> {
+        let failed = |error: String| StoredError::new(INFERENCE, error);
+        let stream = self.js.get_stream(INFERENCE).await.map_err(|error| failed(error.to_string()))?;
+        Ok(stream.cached_info().state.first_sequence)
+    }
+
+    /// Keeps a message of stream INFERENCE that cannot be read, with the reason; twice the same one is kept once.
+    ///
+    /// # Errors
+    /// When stream DEAD does not take it.
+    pub async fn bury_inferred(&self, message: &Inferred, reason: String) -> Result<(), StoredError> {
+        let letter = DeadLetter {
+            stream: INFERENCE.to_owned(),
+            durable: TRAINER.to_owned(),
+            subject: message.subject.clone(),
+            sequence: message.sequence,
+            reason,
+            headers: message.headers.clone().unwrap_or_default(),
+            payload: message.payload.clone(),
+        };
+        self.write_dead(letter).await.map_err(|error| StoredError::new("DEAD", error.to_string()))
+    }
+}
