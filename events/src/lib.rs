@@ -25,8 +25,11 @@ pub use cloudevent::{
     validate_cloudevent,
 };
 pub use emit::{
-    BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted, BuildStarted,
-    CancelRequested, EmitError, ExecutorHeard, Outgoing, SOURCE, Why, custom_data, finished, starting_trace,
+    ArtifactPublished, Asked, BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted,
+    BuildStarted, CancelRequested, Cause, Change, DriftCleared, DriftDetected, Drifted, EmitError, ExecutorHeard, ModelEvaluated,
+    ModelPromoted, ModelRejected, ModelRolledBack, OfRun, Outgoing, ReferencePinned, Retrain, RetrainingFinished,
+    RetrainingRequested, RetrainingSkipped, RollBack, RunEnd, SOURCE, Says, ServiceChanged, Thread, Told, TrainingBuild, Why,
+    custom_data, finished, starting_trace,
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{

@@ -2,17 +2,27 @@
 //!
 //! Ids, times and bytes come from the arguments alone, so that whoever emits an event a second time emits the same one.
 
+mod asked;
 mod cancel;
 mod ended;
 mod envelope;
 mod reaped;
+mod retraining;
 mod routed;
+mod training;
 mod under_way;
 
+pub use asked::{Asked, OfRun, Retrain, RollBack};
 pub use cancel::{BuildExtended, CancelRequested};
 pub use ended::{BuildFinished, finished};
 pub use reaped::{BuildReaped, ExecutorHeard};
+pub use retraining::{
+    ArtifactPublished, Cause, Change, DriftCleared, DriftDetected, Drifted, ModelEvaluated, ModelPromoted, ModelRejected,
+    ModelRolledBack, ReferencePinned, RetrainingFinished, RetrainingRequested, RetrainingSkipped, RunEnd, ServiceChanged,
+    TrainingBuild,
+};
 pub use routed::{BuildRefused, BuildRequeued, BuildRouted, Why};
+pub use training::{Says, Thread, Told};
 pub use under_way::{BuildLaunched, BuildStarted};
 
 use cloudevents::{AttributesReader as _, Event, EventBuilder as _, EventBuilderV10};

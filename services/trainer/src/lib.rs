@@ -3,6 +3,7 @@
 //! A training is a build like any other: the trainer asks for it by an event, and hears of its end by another. Nothing that it
 //! knows is in its own memory only; any number of trainers may run, and any of them may be killed at any moment.
 
+pub mod policy;
 mod trainer;
 
 pub use trainer::{Args, Trainer};
