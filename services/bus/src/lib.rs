@@ -4,6 +4,7 @@
 //! [`Clocks`]. Streams and consumers are plain functions ([`streams`], [`consumers`]), made by [`provision`] and by nobody else.
 
 mod answer;
+mod applied;
 mod bus;
 mod clocks;
 mod consume;
@@ -11,7 +12,6 @@ mod consume_slots;
 mod dead;
 mod delivery;
 mod failing;
-mod fleets;
 mod heartbeats;
 mod inferred;
 mod lag;
@@ -28,12 +28,12 @@ mod stored;
 mod topology;
 mod trace;
 
+pub use applied::{Applied, ConfigError};
 pub use bus::Bus;
 pub use clocks::{ClockError, Clocks};
 pub use consume::{ConsumeError, Settle, Window};
 pub use dead::{DeadLetter, DeadLetterError, Kept};
 pub use delivery::{Delivery, Unreadable, said};
-pub use fleets::{AppliedFleet, FleetStoreError};
 pub use heartbeats::HeartbeatError;
 pub use inferred::Inferred;
 pub use lag::Lag;

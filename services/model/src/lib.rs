@@ -8,6 +8,7 @@
 mod check;
 mod cron;
 mod data;
+mod diff;
 mod evaluate;
 mod key;
 mod model;
@@ -21,6 +22,7 @@ mod train;
 
 pub use cron::Cron;
 pub use data::{Data, Format, Label, Location, Part, Select, Task};
+pub use diff::{Change, diff};
 pub use evaluate::{Better, Custom, Evaluate, GateRule, Limit, Metric, Performance, Serve, ServeEvent, Service};
 pub use key::run_key;
 pub use model::{Model, read, schema};

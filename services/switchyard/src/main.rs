@@ -51,6 +51,8 @@ enum Command {
     },
     /// Checks, applies and shows the fleet that the services work by.
     Config(tools::config::Args),
+    /// Checks, applies and shows model files: what models are made from, watched by, and trained again for.
+    Model(tools::model::Args),
     /// Says where a build goes, or went, and why: every executor, what speaks against it, and what it draws.
     Explain(tools::Told<tools::explain::Args>),
     /// Routes recorded requests by the fleet that holds and by another, and says what would move. Publishes nothing.
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Command::Supervise { folder } => switchyard_executor::supervise(&folder),
         Command::Confined { folder, supervisor } => switchyard_executor::confined(&folder, supervisor),
         Command::Config(args) => tools::config::config(&args),
+        Command::Model(args) => tools::model::model(&args),
         Command::Explain(told) => tools::explain::explain(&told),
         Command::Simulate(told) => tools::simulate::simulate(&told),
         Command::Publish(told) => tools::publish::publish(&told),

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
-use switchyard_bus::{AppliedFleet, Bus};
+use switchyard_bus::{Applied, Bus};
 use switchyard_fleet::Fleet;
 use switchyard_runtime::Shutdown;
 use tracing::{error, info, warn};
@@ -59,7 +59,7 @@ async fn first(bus: &Bus, file: Option<Fleet>) -> Sourced {
 }
 
 /// What the bucket has. It is waited for: who knows only the file might route by what no longer holds.
-async fn stored(bus: &Bus) -> Vec<AppliedFleet> {
+async fn stored(bus: &Bus) -> Vec<Applied> {
     let mut said = String::new();
     for tried in 1.. {
         match bus.fleets().await {
@@ -78,11 +78,11 @@ async fn stored(bus: &Bus) -> Vec<AppliedFleet> {
 }
 
 /// The newest that is a fleet. What is newer and none is told.
-fn newest(applied: &[AppliedFleet]) -> Option<Sourced> {
+fn newest(applied: &[Applied]) -> Option<Sourced> {
     applied.iter().rev().find_map(parsed)
 }
 
-fn parsed(applied: &AppliedFleet) -> Option<Sourced> {
+fn parsed(applied: &Applied) -> Option<Sourced> {
     match Fleet::parse(&applied.text) {
         Ok(fleet) => {
             for warning in fleet.warnings() {

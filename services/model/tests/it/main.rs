@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot unwrap has failed")]
 
 mod canonical;
+mod documentation;
 mod read;
 mod wrong;
 

@@ -1,15 +1,18 @@
 //! `switchyard config`: the fleet that the services work by, in the bucket `config`.
 
-use std::{io::Read as _, path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, bail};
-use jiff::Timestamp;
-use switchyard_bus::{AppliedFleet, Bus, Durable};
-use switchyard_fleet::Fleet;
+use switchyard_bus::{Applied, Bus, Durable};
+use switchyard_fleet::{Fleet, InvalidFleet, Problem};
 
 use super::{
-    Session, Told, run,
-    term::{self, Cell, Colour, Paint, columns},
+    Session, Told,
+    applied::{self, Kept, before, holding, revision_of},
+    report, run, term,
 };
 
 /// What to do with the fleet.
@@ -75,23 +78,23 @@ pub(crate) fn config(args: &Args) -> ExitCode {
     }
 }
 
-fn report(done: anyhow::Result<()>) -> ExitCode {
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+impl Kept for Fleet {
+    const WHAT: &'static str = "fleet";
+    const LIST: &'static str = "config history";
+
+    fn parse(text: &str) -> Result<(Self, Vec<Problem>), InvalidFleet> {
+        let fleet = Self::parse(text)?;
+        let warnings = fleet.warnings().to_vec();
+        Ok((fleet, warnings))
+    }
+
+    fn revision(&self) -> String {
+        Self::revision(self).to_owned()
     }
 }
 
-pub(super) fn read_fleet(path: &std::path::Path) -> anyhow::Result<String> {
-    if path.as_os_str() != "-" {
-        return std::fs::read_to_string(path).with_context(|| format!("fleet file {}", path.display()));
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("standard input")?;
-    Ok(text)
+pub(super) fn read_fleet(path: &Path) -> anyhow::Result<String> {
+    applied::read(path, Fleet::WHAT)
 }
 
 fn read(File { file }: &File) -> anyhow::Result<String> {
@@ -100,23 +103,7 @@ fn read(File { file }: &File) -> anyhow::Result<String> {
 
 /// The fleet of a text; each problem and each warning is a line on standard error.
 pub(super) fn checked(text: &str) -> anyhow::Result<Fleet> {
-    match Fleet::parse(text) {
-        Ok(fleet) => {
-            for warning in fleet.warnings() {
-                eprintln!("warning: {}", term::line(&warning.to_string()));
-            }
-            Ok(fleet)
-        }
-        Err(wrong) => {
-            for problem in &wrong.problems {
-                eprintln!("{}", term::line(&problem.to_string()));
-            }
-            match wrong.problems.len() {
-                1 => bail!("1 problem"),
-                n => bail!("{n} problems"),
-            }
-        }
-    }
+    applied::checked(text)
 }
 
 async fn apply(session: &Session<'_>, file: &File) -> anyhow::Result<()> {
@@ -129,7 +116,7 @@ async fn apply(session: &Session<'_>, file: &File) -> anyhow::Result<()> {
 async fn put(bus: &Bus, text: &str, fleet: &Fleet) -> anyhow::Result<()> {
     let applied = bus.fleets().await?;
     let revision = fleet.revision();
-    if let Some(holds) = applied.last().filter(|holds| revision_of(holds).as_deref() == Some(revision)) {
+    if let Some(holds) = applied.last().filter(|holds| revision_of::<Fleet>(holds).as_deref() == Some(revision)) {
         return term::say(&format!("revision {revision} holds already, as number {}\n", holds.number));
     }
     has_consumers(bus, fleet).await?;
@@ -153,15 +140,11 @@ async fn has_consumers(bus: &Bus, fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn revision_of(applied: &AppliedFleet) -> Option<String> {
-    Fleet::parse(&applied.text).ok().map(|fleet| fleet.revision().to_owned())
-}
-
 async fn show(bus: &Bus, Which { which }: &Which) -> anyhow::Result<()> {
     let applied = bus.fleets().await?;
     let found = match which {
         Some(which) => find(&applied, which)?,
-        None => holding(&applied).context("no fleet has been applied")?,
+        None => holding::<Fleet>(&applied).context("no fleet has been applied")?,
     };
     term::say(&found.text)
 }
@@ -169,66 +152,25 @@ async fn show(bus: &Bus, Which { which }: &Which) -> anyhow::Result<()> {
 /// The fleet that the services work by.
 pub(super) async fn holds(bus: &Bus) -> anyhow::Result<Fleet> {
     let applied = bus.fleets().await?;
-    let holds = holding(&applied).and_then(|applied| Fleet::parse(&applied.text).ok());
+    let holds = holding::<Fleet>(&applied).and_then(|applied| Fleet::parse(&applied.text).ok());
     holds.context("no fleet has been applied: name a fleet file")
 }
 
-/// The newest that can be read: what the services work by.
-fn holding(applied: &[AppliedFleet]) -> Option<&AppliedFleet> {
-    applied.iter().rev().find(|applied| revision_of(applied).is_some())
-}
-
 /// The one of that number or revision; of a revision the newest.
-pub(super) fn find<'a>(applied: &'a [AppliedFleet], which: &str) -> anyhow::Result<&'a AppliedFleet> {
-    let is = |applied: &&AppliedFleet| which == applied.number.to_string() || revision_of(applied).as_deref() == Some(which);
-    applied
-        .iter()
-        .rev()
-        .find(is)
-        .with_context(|| format!("the bucket has no fleet {which}: `switchyard config history` lists them"))
+pub(super) fn find<'a>(applied: &'a [Applied], which: &str) -> anyhow::Result<&'a Applied> {
+    applied::find::<Fleet>(applied, which)
 }
 
 async fn rollback(bus: &Bus, Which { which }: &Which) -> anyhow::Result<()> {
     let applied = bus.fleets().await?;
     let target = match which {
         Some(which) => find(&applied, which)?,
-        None => before(&applied).context("there is no other fleet before this one")?,
+        None => before::<Fleet>(&applied).context("there is no other fleet before this one")?,
     };
     let fleet = checked(&target.text)?;
     put(bus, &target.text, &fleet).await
 }
 
-/// The newest that says something else than the one that holds.
-fn before(applied: &[AppliedFleet]) -> Option<&AppliedFleet> {
-    let holds = revision_of(holding(applied)?);
-    applied.iter().rev().find(|applied| revision_of(applied).is_some_and(|revision| Some(revision) != holds))
-}
-
 async fn history(bus: &Bus, args: &History) -> anyhow::Result<()> {
-    let applied = bus.fleets().await?;
-    let holds = holding(&applied).map(|holds| holds.number);
-    let rows = applied.iter().map(|applied| {
-        let AppliedFleet { number, at, .. } = applied;
-        (*number, revision_of(applied), *at, Some(*number) == holds)
-    });
-    if args.json {
-        let line = |(number, revision, at, current): (u64, Option<String>, Timestamp, bool)| {
-            format!("{}\n", serde_json::json!({"number": number, "revision": revision, "at": at, "current": current}))
-        };
-        return term::say(&rows.map(line).collect::<String>());
-    }
-    term::say(&table(rows, Paint::stdout()))
-}
-
-fn table(rows: impl Iterator<Item = (u64, Option<String>, Timestamp, bool)>, paint: Paint) -> String {
-    let heading = ["NUMBER", "REVISION", "APPLIED", ""].map(|name| Cell::coloured(name, Colour::Dim)).to_vec();
-    let row = |(number, revision, at, current): (u64, Option<String>, Timestamp, bool)| {
-        let state = match (current, &revision) {
-            (true, _) => Cell::coloured("holds", Colour::Green),
-            (false, None) => Cell::coloured("refused", Colour::Red),
-            (false, Some(_)) => Cell::new(""),
-        };
-        vec![Cell::new(number.to_string()), Cell::new(revision.unwrap_or_default()), Cell::new(format!("{at:.0}")), state]
-    };
-    columns(&std::iter::once(heading).chain(rows.map(row)).collect::<Vec<_>>(), paint)
+    term::say(&applied::history::<Fleet>(&bus.fleets().await?, args.json))
 }

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output; an error is one line on standard error and exit code 1.
 
+mod applied;
 pub(crate) mod builds;
 pub(crate) mod cancel;
 pub(crate) mod config;
@@ -10,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 mod find;
 pub(crate) mod logs;
+pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod screen;
 pub(crate) mod simulate;
@@ -47,6 +49,18 @@ impl Session<'_> {
             Ok::<_, anyhow::Error>((client.clone(), Bus::new(client)))
         });
         Ok(&connected.await?.1)
+    }
+}
+
+/// How a tool ends that needs no NATS.
+fn report(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -10,9 +9,9 @@ use serde_json::{Value, json};
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
 use switchyard_events::{BreakerState, BuildKey, BuildRouted, CdEvent, Heartbeat, Outgoing, ci, custom_data};
-use tokio::{process::Command, time::Instant};
+use tokio::time::Instant;
 
-use crate::yard::{program, until};
+use crate::yard::{fails, program, says, until};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -42,28 +41,12 @@ impl Routing {
         Self { stack, services, bus }
     }
 
-    async fn tool(&self, arguments: &[&str], stdin: &str) -> Output {
-        use tokio::io::AsyncWriteExt as _;
-        let credentials = self.stack.nats().credentials("cli").unwrap();
-        let mut command = Command::new(program());
-        command.args(arguments).env("NATS_URL", self.stack.nats().url());
-        command.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(stdin.as_bytes()).await.unwrap();
-        tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends by itself").unwrap()
-    }
-
     async fn says(&self, arguments: &[&str], stdin: &str) -> String {
-        let Output { status, stdout, stderr } = self.tool(arguments, stdin).await;
-        assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).unwrap()
+        says(&self.stack, arguments, stdin).await
     }
 
     async fn fails(&self, arguments: &[&str], stdin: &str) -> String {
-        let Output { status, stderr, .. } = self.tool(arguments, stdin).await;
-        assert!(!status.success(), "{arguments:?}");
-        String::from_utf8(stderr).unwrap()
+        fails(&self.stack, arguments, stdin).await
     }
 
     async fn request(&self, id: &str) -> BuildKey {

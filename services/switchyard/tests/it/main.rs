@@ -16,6 +16,7 @@ mod demo;
 mod doctor;
 mod faults;
 mod local;
+mod model;
 mod reasons;
 mod start;
 mod sweep;

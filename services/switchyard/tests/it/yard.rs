@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    process::{Output, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use kube::{
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{ClusterUser, ControlPlane, Services, ServicesOptions, Stack, StackOptions};
 use switchyard_events::{BuildFinished, BuildKey, CdEvent, Outgoing, Record, ci, custom_data};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{io::AsyncWriteExt as _, process::Command, task::JoinHandle, time::Instant};
 
 pub(crate) const FLEET: &str = "
 version: 1
@@ -193,4 +194,33 @@ pub(crate) async fn until<T>(what: &str, patience: Duration, look: impl AsyncFn(
         assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// How long a tool may take on a machine that is busy.
+const TOOL_PATIENCE: Duration = Duration::from_mins(2);
+
+/// What a tool does on a stack, with this on its standard input.
+pub(crate) async fn tool(stack: &Stack, arguments: &[&str], stdin: &str) -> Output {
+    let credentials = stack.nats().credentials("cli").unwrap();
+    let mut command = Command::new(program());
+    command.args(arguments).env("NATS_URL", stack.nats().url());
+    command.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).await.unwrap();
+    tokio::time::timeout(TOOL_PATIENCE, child.wait_with_output()).await.expect("it ends by itself").unwrap()
+}
+
+/// What a tool says that does its work.
+pub(crate) async fn says(stack: &Stack, arguments: &[&str], stdin: &str) -> String {
+    let Output { status, stdout, stderr } = tool(stack, arguments, stdin).await;
+    assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+/// What a tool complains of that does not.
+pub(crate) async fn fails(stack: &Stack, arguments: &[&str], stdin: &str) -> String {
+    let Output { status, stderr, .. } = tool(stack, arguments, stdin).await;
+    assert!(!status.success(), "{arguments:?}");
+    String::from_utf8(stderr).unwrap()
 }
