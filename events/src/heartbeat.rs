@@ -17,6 +17,9 @@ pub struct Heartbeat {
     pub at: Timestamp,
     /// Whether builds can be launched there.
     pub healthy: bool,
+    /// Whether its operator wants it to become empty: what is there goes on, and nothing new begins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     /// Why not, or what keeps it from taking more now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -60,6 +63,14 @@ impl Heartbeat {
         now.duration_since(self.at) < Self::FRESH
     }
 
+    /// Whether a launcher says that it can launch a build on `executor` now, and has room for it.
+    pub fn takes<'a>(beats: impl IntoIterator<Item = &'a Self>, executor: &str, now: Timestamp) -> bool {
+        beats.into_iter().any(|beat| {
+            let speaks = beat.executor == executor && beat.service == "launcher" && beat.is_fresh(now);
+            speaks && beat.healthy && !beat.draining && beat.free != Some(0)
+        })
+    }
+
     /// Why no launcher can launch on `executor`, if all that say something about it now say so.
     ///
     /// An executor of which nobody says anything is well as far as anybody knows: its builds wait for a launcher.
@@ -87,6 +98,7 @@ mod tests {
             instance: instance.into(),
             at: Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age),
             healthy,
+            draining: false,
             why: (!healthy).then(|| "no answer".into()),
             breaker: BreakerState::Closed,
             slots: Some(5),
@@ -102,6 +114,17 @@ mod tests {
         assert_eq!(unwell(&[beat("a", false, 0), beat("b", true, 1)]), None);
         assert_eq!(unwell(&[beat("a", false, 31)]), None, "too old to count");
         assert_eq!(Heartbeat::unwell(&[beat("a", false, 0)], "k8s-vm", Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn an_executor_takes_builds_if_somebody_with_room_says_so() {
+        let takes = |beats: &[Heartbeat]| Heartbeat::takes(beats, "k8s", Timestamp::UNIX_EPOCH);
+        let full = Heartbeat { free: Some(0), ..beat("a", true, 0) };
+        let draining = Heartbeat { draining: true, ..beat("a", true, 0) };
+        for nobody in [&[][..], &[beat("a", false, 0)], &[beat("a", true, 31)], std::slice::from_ref(&full), &[draining]] {
+            assert!(!takes(nobody), "{nobody:?}");
+        }
+        assert!(takes(&[full, beat("b", true, 0)]));
     }
 
     #[test]

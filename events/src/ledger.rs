@@ -13,6 +13,9 @@ use crate::{Limits, StepEnd, TimeLimit, reason::Reason};
 /// How often a build is launched at most: once, and again after infrastructure failures.
 pub const MAX_ATTEMPTS: u32 = 3;
 
+/// How often a build that no launcher took is given to another executor. It is no retry, and does not count as one.
+pub const MAX_REROUTES: u32 = 8;
+
 /// The most bytes of a build's own result that are kept.
 pub const MAX_RESULT: usize = 4096;
 
@@ -100,6 +103,9 @@ pub struct Attempt {
     /// Its limits; none before it is routed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Who else might have it by the rules, were nothing known of how the executors are; nobody, where it names its executor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
     /// What `running` was extended to, if somebody asked for it. It only ever grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended: Option<TimeLimit>,
@@ -121,6 +127,19 @@ pub struct Attempt {
     /// What a later release has written.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// Where an attempt was routed to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Routing {
+    /// The executor.
+    pub executor: String,
+    /// When.
+    pub at: Timestamp,
+    /// Its limits.
+    pub limits: Limits,
+    /// Who else might have it.
+    pub elsewhere: Vec<String>,
 }
 
 /// The one pod of an attempt.
@@ -275,6 +294,16 @@ impl Attempt {
         self.bound.as_ref().is_some_and(|bound| bound.uid == uid)
     }
 
+    /// Writes down where it was routed to.
+    pub fn fill(&mut self, Routing { executor, at, limits, elsewhere }: Routing) {
+        (self.executor, self.routed_at, self.limits, self.elsewhere) = (Some(executor), Some(at), Some(limits), elsewhere);
+    }
+
+    /// Whether it ended because its build was to go to another executor.
+    fn has_moved(&self) -> bool {
+        self.decided.as_ref().is_some_and(|decided| decided.reason == Reason::Requeued)
+    }
+
     /// What is told of its end: what it was condemned for goes before what its pod says.
     fn told(&self, decision: Decision) -> Decision {
         let Some(Condemned { reason, message, container, node, .. }) = self.condemned.clone() else { return decision };
@@ -310,14 +339,33 @@ impl Record {
 
     /// Fills in where attempt `n` was routed to, once.
     #[must_use]
-    pub fn routed(&self, n: u32, executor: &str, at: Timestamp, limits: Limits) -> Option<Self> {
+    pub fn routed(&self, n: u32, routing: Routing) -> Option<Self> {
         self.change(n, |attempt| {
-            (attempt.executor.is_none() && attempt.standing() == Standing::Open).then(|| {
-                attempt.executor = Some(executor.to_owned());
-                attempt.routed_at = Some(at);
-                attempt.limits = Some(limits);
-            })
+            (attempt.executor.is_none() && attempt.standing() == Standing::Open).then(|| attempt.fill(routing))
         })
+    }
+
+    /// Whether an attempt that nobody has bound may be given to another executor.
+    #[must_use]
+    pub fn may_move(&self) -> bool {
+        self.cancelled.is_none() && self.moves() < MAX_REROUTES
+    }
+
+    /// The executor that the build has left last up to attempt `n` because nobody took it there: it is not to go back at once.
+    #[must_use]
+    pub fn left(&self, n: u32) -> Option<&str> {
+        self.attempts.iter().rev().find(|attempt| attempt.n <= n && attempt.has_moved())?.executor.as_deref()
+    }
+
+    fn moves(&self) -> u32 {
+        self.attempts.iter().map(|attempt| u32::from(attempt.has_moved())).sum()
+    }
+
+    /// Whether another attempt may follow one that has ended for that reason, and is certainly dead.
+    fn may_go_on(&self, reason: &Reason) -> bool {
+        let launches = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX) - self.moves();
+        let again = if *reason == Reason::Requeued { self.may_move() } else { launches < MAX_ATTEMPTS };
+        again && self.cancelled.is_none() && (*reason == Reason::Requeued || reason.is_infrastructure())
     }
 
     /// Binds the one pod of attempt `n`: only while it is open, unbound, and nobody has cancelled.
@@ -380,13 +428,17 @@ impl Record {
 
     /// Decides how attempt `n` ended, once; a condemned attempt ends by what it was condemned for.
     ///
-    /// Where the reason is the infrastructure's, death is certain and nobody has cancelled, the next attempt is written at once.
+    /// Where the reason is the infrastructure's, death is certain and nobody has cancelled, the next attempt is written at once;
+    /// so it is where a build moves to another executor, which only one can that nobody has bound.
     #[must_use]
     pub fn decide(&self, n: u32, decision: Decision, at: Timestamp) -> Option<Self> {
         let attempt = self.attempt(n).filter(|attempt| attempt.decided.is_none())?;
         let Decision { reason, message, container, node, dead, result, steps } = attempt.told(decision);
+        if reason == Reason::Requeued && attempt.standing() != Standing::Open {
+            return None;
+        }
         let last = self.latest().is_some_and(|latest| latest.n == n);
-        let retry = dead && last && reason.is_infrastructure() && self.cancelled.is_none() && n < MAX_ATTEMPTS;
+        let retry = dead && last && self.may_go_on(&reason);
         let result = result.map(|result| cut(&result, MAX_RESULT).to_owned());
         let mut record = self.change(n, |attempt| {
             let outcome = reason.outcome();
@@ -509,6 +561,25 @@ mod tests {
     }
 
     #[test]
+    fn moving_to_another_executor_is_no_retry_and_ends_too() {
+        let moved = |record: &Record, n| record.decide(n, Decision::new(Reason::Requeued, true), NOW);
+        let mut record = open();
+        for n in 1..=MAX_REROUTES {
+            assert!(record.may_move());
+            record = moved(&record, n).unwrap();
+            assert_eq!(record.latest().unwrap().n, n + 1);
+        }
+        assert!(!record.may_move());
+        for n in MAX_REROUTES + 1..=MAX_REROUTES + MAX_ATTEMPTS {
+            record = record.bind(n, pod("x")).unwrap().decide(n, Decision::new(Reason::Lost, true), NOW).unwrap();
+        }
+        assert_eq!(record.attempts.len(), (MAX_REROUTES + MAX_ATTEMPTS) as usize, "all retries are left, and no more");
+        assert_eq!(moved(&open(), 1).unwrap().left(1), Some("k8s"));
+        assert_eq!(moved(&bound(), 1), None, "its pod may run");
+        assert!(!open().cancel("me", NOW).unwrap().may_move());
+    }
+
+    #[test]
     fn a_result_is_cut_at_a_characters_edge() {
         let decision = Decision { result: Some("é".repeat(MAX_RESULT)), ..Decision::new(Reason::Succeeded, true) };
         let decided = bound().decide(1, decision, NOW).unwrap();
@@ -542,6 +613,7 @@ mod tests {
                 Reason::Deleted,
                 Reason::TimedOut(ClockKind::Pending),
                 Reason::ExitCode(1),
+                Reason::Requeued,
             ])
         };
         let step = prop_oneof![
@@ -552,7 +624,7 @@ mod tests {
             (reason(), any::<bool>()).prop_map(|(reason, dead)| Step::Decide(reason, dead)),
             Just(Step::Close)
         ];
-        prop::collection::vec((1..=MAX_ATTEMPTS, step), 0..40)
+        prop::collection::vec((1..=MAX_ATTEMPTS + 2, step), 0..40)
     }
 
     proptest! {
@@ -578,7 +650,7 @@ mod tests {
                     prop_assert!(!new.closed || new.decided.is_some());
                 }
                 let alive = next.attempts.iter().filter(|attempt| attempt.decided.is_none()).count();
-                prop_assert!(alive <= 1 && next.attempts.len() <= MAX_ATTEMPTS as usize);
+                prop_assert!(alive <= 1 && next.attempts.len() <= (MAX_ATTEMPTS + MAX_REROUTES) as usize);
                 if next.cancelled.is_some() {
                     prop_assert!(next.attempts.len() == record.attempts.len(), "a cancelled build retried");
                 }

@@ -37,7 +37,8 @@ pub use identity::{
     message_id,
 };
 pub use ledger::{
-    Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_RESULT, Outcome, Record, Request, Standing,
+    Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_REROUTES, MAX_RESULT, Outcome, Record, Request,
+    Routing, Standing,
 };
 pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
 pub use reason::{Class, Reason};

@@ -121,6 +121,9 @@ impl<'de> Deserialize<'de> for TimeLimit {
 pub struct Limits {
     /// Routed to bound: how long a build may wait for a launcher.
     pub queued: TimeLimit,
+    /// Unbound for so long, it is given to another executor that takes builds; without one, it waits where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reroute_after: Option<TimeLimit>,
     /// Bound to running: scheduling, image pull, start of the virtual machine.
     pub pending: TimeLimit,
     /// Running to ended.
@@ -139,6 +142,7 @@ impl Limits {
     /// What holds where nothing else was said.
     pub const STANDARD: Self = Self {
         queued: TimeLimit::minutes(8 * 60),
+        reroute_after: None,
         pending: TimeLimit::minutes(10),
         running: TimeLimit::minutes(90),
         running_max: TimeLimit::minutes(120),
@@ -146,6 +150,12 @@ impl Limits {
         grace: TimeLimit::seconds(60),
         linger: TimeLimit::minutes(10),
     };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::STANDARD
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub enum Reason {
     Rejected,
     /// No executor may have the build, or the request is wrong.
     Refused,
+    /// No launcher took it, or its executor was drained, and another executor takes builds: it goes there.
+    Requeued,
     /// A reason of a later release.
     Other(String),
 }
@@ -75,7 +77,7 @@ impl Class {
 }
 
 /// The reasons that have no detail.
-const PLAIN: [(&str, Reason); 16] = [
+const PLAIN: [(&str, Reason); 17] = [
     ("Succeeded", Reason::Succeeded),
     ("OutOfMemory", Reason::OutOfMemory),
     ("Evicted", Reason::Evicted),
@@ -91,6 +93,7 @@ const PLAIN: [(&str, Reason); 16] = [
     ("Lost", Reason::Lost),
     ("Rejected", Reason::Rejected),
     ("Refused", Reason::Refused),
+    ("Requeued", Reason::Requeued),
     // What an earlier release wrote.
     ("OOMKilled", Reason::OutOfMemory),
 ];
@@ -115,6 +118,7 @@ impl Reason {
             | Self::Lost
             | Self::Rejected
             | Self::Refused
+            | Self::Requeued
             | Self::Other(_) => Outcome::Error,
         }
     }
@@ -142,7 +146,8 @@ impl Reason {
             | Self::TimedOut(ClockKind::Queued | ClockKind::Running)
             | Self::Cancelled
             | Self::Rejected
-            | Self::Refused => Class::Policy,
+            | Self::Refused
+            | Self::Requeued => Class::Policy,
         }
     }
 
@@ -242,7 +247,7 @@ mod tests {
         for reason in [Reason::Evicted, Reason::NodeLost, Reason::SandboxFailed, Reason::ImagePull, Reason::Unschedulable] {
             assert_eq!((reason.outcome(), reason.class()), (Outcome::Error, Class::Infrastructure));
         }
-        for reason in [Reason::Rejected, Reason::DeadlineExceeded, Reason::Refused] {
+        for reason in [Reason::Rejected, Reason::DeadlineExceeded, Reason::Refused, Reason::Requeued] {
             assert_eq!((reason.outcome(), reason.class()), (Outcome::Error, Class::Policy));
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{About, EmitError, Outgoing};
-use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, attempt_event_id, subject::yard};
+use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, Routing, attempt_event_id, subject::yard};
 
 /// A build has been given to an executor. It carries all that a launcher needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,19 @@ pub struct Why {
     pub excluded: Vec<(String, String)>,
 }
 
+impl Why {
+    /// What stands before a reason that is not the rules': how an executor is, and not what it may have.
+    pub const PASSED_OVER: [&str; 3] = ["unwell: ", "draining: ", "left: "];
+
+    /// Who else might have the build by the rules, were nothing known of how the executors are.
+    pub fn elsewhere(&self, executor: &str) -> impl Iterator<Item = &str> {
+        let passed = |why: &str| Self::PASSED_OVER.iter().any(|prefix| why.starts_with(prefix));
+        let passed = self.excluded.iter().filter(move |(_, why)| passed(why)).map(|(name, _)| name);
+        let named = self.rule == "annotation";
+        self.eligible.iter().chain(passed).map(String::as_str).filter(move |name| !named && *name != executor)
+    }
+}
+
 impl BuildRouted {
     /// The event's type.
     pub const TYPE: &str = "dev.cdeventsx.switchyard-build.routed.0.1.0";
@@ -51,17 +64,19 @@ impl BuildRouted {
     /// The record of a build that nobody has written down yet: its attempt is open.
     #[must_use]
     pub fn open(&self) -> Record {
-        let first = Attempt {
-            n: self.attempt,
-            executor: Some(self.executor.clone()),
-            routed_at: Some(self.at),
-            limits: Some(self.limits),
-            ..Attempt::default()
-        };
+        let mut first = Attempt { n: self.attempt, ..Attempt::default() };
+        first.fill(self.routing());
         let mut record = Record::open(self.request.clone(), self.tenant.clone(), first);
         record.pipeline.clone_from(&self.spec.pipeline);
         record.job.clone_from(&self.spec.job);
         record
+    }
+
+    /// What the record keeps of it.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        let elsewhere = self.why.elsewhere(&self.executor).map(str::to_owned).collect();
+        Routing { executor: self.executor.clone(), at: self.at, limits: self.limits, elsewhere }
     }
 
     /// The event, on the subject that the executor's launchers read.
@@ -124,7 +139,7 @@ impl BuildRefused {
     }
 }
 
-/// A build wants its next attempt, after a failure of the infrastructure.
+/// A build wants its next attempt: after a failure of the infrastructure, or at another executor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildRequeued {
@@ -138,6 +153,9 @@ pub struct BuildRequeued {
     pub tenant: String,
     /// Why the attempt before ended.
     pub after: String,
+    /// The executor that the build has left because nobody took it there, if it has: it is not to go back there at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// When that was decided.
     pub at: Timestamp,
 }

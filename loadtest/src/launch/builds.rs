@@ -37,6 +37,7 @@ pub(super) fn routed(series: &str, n: u32) -> BuildRouted {
             ..BuildSpec::default()
         },
         limits: Limits {
+            reroute_after: None,
             queued: TimeLimit::minutes(60),
             pending: TimeLimit::minutes(60),
             running: TimeLimit::minutes(90),

@@ -39,6 +39,7 @@ pub async fn settle<B: Ledger + Events>(bus: &B, build: &BuildKey, record: &Reco
             request: record.request.clone(),
             tenant: record.tenant.clone(),
             after: decided.reason.to_string(),
+            left: record.left(n).map(str::to_owned),
             at: decided.at,
         };
         bus.publish(requeued.outgoing()?).await?;

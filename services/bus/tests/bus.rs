@@ -269,6 +269,7 @@ async fn a_heartbeat_is_there_for_others_to_read_and_stops_counting() {
         instance: "a".into(),
         at: Timestamp::UNIX_EPOCH,
         healthy: true,
+        draining: false,
         why: None,
         breaker: switchyard_events::BreakerState::Closed,
         slots: Some(4),

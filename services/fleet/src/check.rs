@@ -157,6 +157,7 @@ fn assembled(name: String, plugin: Plugin, entry: Entry, addition: Addition, clu
         plugin,
         weightage,
         opt_in: addition.opt_in,
+        draining: addition.drain,
         exclusions,
         slots: addition.slots,
         kubeconfig,
@@ -196,12 +197,12 @@ fn is_name(name: &str) -> bool {
 }
 
 fn check_clocks(clocks: &Clocks, desk: &mut Desk<'_>) {
-    for (key, limit) in [("queued", clocks.queued), ("pending", clocks.pending), ("teardown", clocks.teardown)] {
+    let Clocks { queued, reroute_after, pending, teardown, .. } = *clocks;
+    for (key, limit) in [("queued", queued), ("rerouteAfter", reroute_after), ("pending", pending), ("teardown", teardown)] {
         if limit == TimeLimit::ZERO {
             desk.add(&["clocks", key], "must be more than 0");
         }
     }
-    desk.warn(&["clocks", "rerouteAfter"], "has no effect yet: a build waits for its executor until `queued` is over");
 }
 
 fn check_tenants(tenants: &BTreeMap<String, Tenant>, names: &[String], desk: &mut Desk<'_>) {

@@ -25,6 +25,8 @@ pub struct Executor {
     pub weightage: Weight,
     /// Whether only builds go there that name it.
     pub opt_in: bool,
+    /// Whether it is to become empty: what is there goes on, and nothing new begins.
+    pub draining: bool,
     /// What it refuses.
     pub exclusions: Vec<Exclusion>,
     /// The most builds at once; without it, no limit of ours on a cluster.

@@ -132,6 +132,8 @@ keys! {
         logs: Option<String> = "logs",
         /// Whether only builds go there that name it.
         opt_in: bool = "optIn" or false,
+        /// Whether it is to become empty: what is there goes on, nothing new begins, and what waits for it goes elsewhere.
+        drain: bool = "drain" or false,
         /// Taints that its pods tolerate, beside those of `nodeSelectors`.
         tolerations: Vec<Toleration> = "tolerations",
         /// Secrets with which images are pulled, beside `imagePullSecretName`.

@@ -70,6 +70,12 @@ impl Fleet {
         &self.executors[self.default]
     }
 
+    /// Whether an executor may be given builds that do not name it.
+    #[must_use]
+    pub fn chooses(&self, executor: &Executor) -> bool {
+        executor.name == self.default_executor().name || !(executor.opt_in || executor.weightage.is_zero())
+    }
+
     /// What is always drawn the same.
     #[must_use]
     pub const fn stickiness(&self) -> Stickiness {
@@ -107,6 +113,7 @@ impl Fleet {
         let running_max = executor.max_build_timeout;
         Limits {
             queued: shorter(own.queued.unwrap_or(all.queued), clocks.queued),
+            reroute_after: Some(all.reroute_after),
             pending: shorter(own.pending.unwrap_or(all.pending), clocks.pending),
             running: asked.unwrap_or(executor.build_timeout).min(running_max),
             running_max,

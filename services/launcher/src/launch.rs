@@ -41,6 +41,9 @@ pub enum LaunchError {
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Its operator wants the executor empty: nothing new is begun there.
+    #[error("executor {0} is drained")]
+    Draining(String),
     /// The executor cannot take the build now.
     #[error("create: {0}")]
     Create(CreateError),
@@ -76,6 +79,7 @@ impl From<&LaunchError> for Settle {
             LaunchError::Unreadable(_) | LaunchError::Emit(_) => Self::Refuse(error.to_string()),
             LaunchError::Create(CreateError::Busy { after, .. }) => Self::After(*after),
             LaunchError::Unknown { .. }
+            | LaunchError::Draining(_)
             | LaunchError::Ledger(_)
             | LaunchError::Create(_)
             | LaunchError::Unreachable(_)
@@ -115,7 +119,8 @@ impl<X: Executor> Launcher<Bus, X> {
             let Condition { healthy, why, breaker, slots, free } = self.executor.condition();
             let executor = self.executor.name().to_owned();
             let (service, instance, at) = ("launcher".to_owned(), instance.clone(), (self.now)());
-            let heartbeat = Heartbeat { executor, service, instance, at, healthy, why, breaker, slots, free };
+            let draining = self.draining();
+            let heartbeat = Heartbeat { executor, service, instance, at, healthy, draining, why, breaker, slots, free };
             if let Err(error) = self.bus.beat(&heartbeat).await {
                 debug!(%error, "no heartbeat");
             }
@@ -179,6 +184,7 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
             Next::Nothing => return Ok(()),
             Next::Unknown => return Err(LaunchError::Unknown { build: routed.build.to_string(), attempt: routed.attempt }),
             Next::Ungate(bound) => bound,
+            Next::Create if self.draining() => return Err(LaunchError::Draining(routed.executor)),
             Next::Create => match self.executor.create(&self.attempt(&routed, again)).await {
                 Ok(uid) => match self.bind(&routed, record, uid).await? {
                     Some(bound) => bound,
@@ -194,6 +200,11 @@ impl<B: Ledger + Events, X: Executor> Launcher<B, X> {
         let BuildRouted { build, attempt, executor, request, .. } = routed;
         self.bus.publish(BuildLaunched { build, attempt, executor, uid: bound.uid, at: bound.at }.outgoing(&request)?).await?;
         Ok(())
+    }
+
+    /// Whether its operator wants the executor empty: what has its pod goes on, and nothing new is begun.
+    fn draining(&self) -> bool {
+        self.fleet.executor(self.executor.name()).is_some_and(|executor| executor.draining)
     }
 
     /// Makes `uid` the one pod of the attempt; `None` where another is, or the attempt may not run any more.
@@ -306,5 +317,5 @@ fn room(condition: &Condition, at_once: usize) -> usize {
 
 /// The record, with where the attempt was routed to, if nobody has written that down yet.
 fn filled(record: &Record, routed: &BuildRouted) -> Record {
-    record.routed(routed.attempt, &routed.executor, routed.at, routed.limits).unwrap_or_else(|| record.clone())
+    record.routed(routed.attempt, routed.routing()).unwrap_or_else(|| record.clone())
 }

@@ -53,6 +53,7 @@ pub(crate) mod tests {
             spec: BuildSpec { image: "a".into(), ..BuildSpec::default() },
             limits: Limits {
                 queued: limit,
+                reroute_after: None,
                 pending: limit,
                 running: limit,
                 running_max: limit,

@@ -15,6 +15,17 @@ pub enum Look {
     Absent,
     /// Nobody answered: nothing is assumed.
     Unreachable,
+    /// There is no bound pod yet; this is known of where the build waits.
+    Unbound(Places),
+}
+
+/// What is known of the executor at which a build waits for a launcher, and of those that might have it too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Its own is to become empty.
+    pub draining: bool,
+    /// Another says that it takes builds now.
+    pub elsewhere: bool,
 }
 
 /// What is to be done, in this order, when a clock of attempt `n` has run out.
@@ -25,7 +36,7 @@ pub fn fire(kind: ClockKind, record: &Record, n: u32, look: &Look, now: Timestam
     let Some(attempt) = record.attempt(n) else { return Vec::new() };
     match attempt.standing() {
         Standing::Open => match kind {
-            ClockKind::Queued => queued(record, attempt, now),
+            ClockKind::Queued => queued(record, attempt, look, now),
             ClockKind::Pending | ClockKind::Running | ClockKind::Teardown => Vec::new(),
         },
         Standing::Bound => match kind {
@@ -45,12 +56,34 @@ pub fn fire(kind: ClockKind, record: &Record, n: u32, look: &Look, now: Timestam
     }
 }
 
-fn queued(record: &Record, attempt: &Attempt, now: Timestamp) -> Vec<Act> {
-    let limit = attempt.limits().queued;
-    match queued_until(record, attempt) {
-        Some(due) if is_early(due, now) => vec![Act::Arm(ClockKind::Queued, due)],
-        _ => vec![Act::Decide(timed_out(ClockKind::Queued, limit, "no launcher took it", true)), Act::Settle],
+fn queued(record: &Record, attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
+    let Some(due) = queued_until(record, attempt).filter(|due| is_early(*due, now)) else {
+        let limit = attempt.limits().queued;
+        return vec![Act::Decide(timed_out(ClockKind::Queued, limit, "no launcher took it", true)), Act::Settle];
+    };
+    let places = if let Look::Unbound(places) = look { *places } else { Places::default() };
+    match moves_at(record, attempt, places.draining) {
+        Some(at) if is_early(at, now) => vec![Act::Arm(ClockKind::Queued, at.min(due))],
+        Some(_) if places.elsewhere => vec![Act::Decide(moved(attempt, places.draining)), Act::Settle],
+        // It is asked again and again: somebody may have room later.
+        Some(_) => {
+            let again = attempt.limits().reroute_after.map_or(due, |pause| after(now, pause));
+            vec![Act::Arm(ClockKind::Queued, again.min(due))]
+        }
+        None => vec![Act::Arm(ClockKind::Queued, due)],
     }
+}
+
+/// When an attempt that waits is first to be given to another executor, if it ever is: at once where its own is to become empty.
+pub(crate) fn moves_at(record: &Record, attempt: &Attempt, draining: bool) -> Option<Timestamp> {
+    let routed_at = attempt.routed_at.filter(|_| record.may_move() && !attempt.elsewhere.is_empty())?;
+    if draining { Some(routed_at) } else { attempt.limits().reroute_after.map(|limit| after(routed_at, limit)) }
+}
+
+fn moved(attempt: &Attempt, draining: bool) -> Decision {
+    let why = if draining { "is drained" } else { "has not begun it in time" };
+    let message = format!("executor {} {why}, and another takes builds", attempt.executor.as_deref().unwrap_or_default());
+    Decision { message: Some(message), ..Decision::new(Reason::Requeued, true) }
 }
 
 fn pending(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
@@ -62,9 +95,9 @@ fn pending(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
         Look::Present(pod) if pod.phase == Phase::Running => {
             vec![Act::Arm(ClockKind::Running, running_until(attempt, Some(pod)))]
         }
-        Look::Present(_) | Look::Absent if is_early(due, now) => vec![Act::Arm(ClockKind::Pending, due)],
+        Look::Present(_) | Look::Absent | Look::Unbound(_) if is_early(due, now) => vec![Act::Arm(ClockKind::Pending, due)],
         Look::Present(pod) => condemn(attempt, blamed(ClockKind::Pending, limit, "it did not start", pod), now),
-        Look::Absent => condemn(attempt, timed_out(ClockKind::Pending, limit, "its pod is gone", false), now),
+        Look::Absent | Look::Unbound(_) => condemn(attempt, timed_out(ClockKind::Pending, limit, "its pod is gone", false), now),
     }
 }
 
@@ -72,7 +105,7 @@ fn running(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
     let due = match look {
         Look::Present(pod) if pod.dead || pod.forced => return vec![teardown(attempt, now)],
         Look::Present(pod) => running_until(attempt, Some(pod)),
-        Look::Absent | Look::Unreachable => running_until(attempt, None),
+        Look::Absent | Look::Unbound(_) | Look::Unreachable => running_until(attempt, None),
     };
     if is_early(due, now) {
         return vec![Act::Arm(ClockKind::Running, due)];
@@ -80,7 +113,7 @@ fn running(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
     let (limit, but) = (attempt.limits().running, "it was still running");
     let sentence = match look {
         Look::Present(pod) => blamed(ClockKind::Running, limit, but, pod),
-        Look::Absent | Look::Unreachable => timed_out(ClockKind::Running, limit, but, false),
+        Look::Absent | Look::Unbound(_) | Look::Unreachable => timed_out(ClockKind::Running, limit, but, false),
     };
     condemn(attempt, sentence, now)
 }
@@ -91,7 +124,7 @@ fn lost_or_ended(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
         Look::Present(pod) if !pod.dead && !pod.forced => {
             vec![Act::Arm(ClockKind::Running, running_until(attempt, Some(pod)))]
         }
-        Look::Present(_) | Look::Absent | Look::Unreachable => end(ended(look), attempt, look, now),
+        Look::Present(_) | Look::Absent | Look::Unbound(_) | Look::Unreachable => end(ended(look), attempt, look, now),
     }
 }
 
@@ -103,7 +136,9 @@ fn end(decision: Decision, attempt: &Attempt, look: &Look, now: Timestamp) -> Ve
 fn ended(look: &Look) -> Decision {
     match look {
         Look::Present(pod) => decision(pod),
-        Look::Absent => Decision { message: Some("its pod is gone".into()), ..Decision::new(Reason::Lost, true) },
+        Look::Absent | Look::Unbound(_) => {
+            Decision { message: Some("its pod is gone".into()), ..Decision::new(Reason::Lost, true) }
+        }
         Look::Unreachable => {
             Decision { message: Some("its executor cannot be reached".into()), ..Decision::new(Reason::Lost, false) }
         }
@@ -135,7 +170,7 @@ fn bury(attempt: &Attempt, look: &Look, now: Timestamp) -> Vec<Act> {
     let again = teardown(attempt, now);
     let lingers_until = lingers_until(attempt, now);
     match look {
-        Look::Absent => Vec::new(),
+        Look::Absent | Look::Unbound(_) => Vec::new(),
         Look::Present(pod) if (pod.dead || pod.forced) && is_early(lingers_until, now) => {
             vec![Act::Arm(ClockKind::Teardown, after(lingers_until, attempt.limits().teardown))]
         }
@@ -159,10 +194,21 @@ fn teardown(attempt: &Attempt, now: Timestamp) -> Act {
     Act::Arm(ClockKind::Teardown, after(now, attempt.limits().teardown))
 }
 
-/// When an attempt has waited for a launcher long enough. One that nobody has routed waits since the one before it ended.
+/// When an attempt has waited for a launcher long enough. One that nobody has routed waits since the one before it ended, and one
+/// that came from another executor since it began to wait there: moving it prolongs nothing.
 pub(crate) fn queued_until(record: &Record, attempt: &Attempt) -> Option<Timestamp> {
-    let before = || record.attempt(attempt.n.checked_sub(1)?)?.decided.as_ref().map(|decided| decided.at);
-    attempt.routed_at.or_else(before).map(|begun| after(begun, attempt.limits().queued))
+    let earlier = |n: u32| record.attempt(n.checked_sub(1)?);
+    let has_moved = |attempt: &&Attempt| attempt.decided.as_ref().is_some_and(|decided| decided.reason == Reason::Requeued);
+    let first = std::iter::successors(Some(attempt), |attempt| earlier(attempt.n).filter(has_moved)).last()?;
+    let before = || earlier(first.n)?.decided.as_ref().map(|decided| decided.at);
+    first.routed_at.or_else(before).map(|begun| after(begun, attempt.limits().queued))
+}
+
+/// When the clock of an attempt that waits fires next: when it may be given to another executor, and at the latest when it has
+/// waited long enough.
+pub(crate) fn waits_until(record: &Record, attempt: &Attempt, draining: bool) -> Option<Timestamp> {
+    let due = queued_until(record, attempt)?;
+    Some(moves_at(record, attempt, draining).map_or(due, |at| at.min(due)))
 }
 
 pub(crate) fn pending_until(attempt: &Attempt) -> Timestamp {
@@ -201,7 +247,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixture::{at, bound, condemned, decided, kinds, looks, open, pod, records, there};
+    use switchyard_events::{MAX_REROUTES, Routing};
+
+    use crate::fixture::{at, bound, condemned, decided, kinds, looks, movable, open, pod, records, routing, there};
 
     fn arms(kind: ClockKind, seconds: i32) -> Act {
         Act::Arm(kind, at(seconds))
@@ -225,6 +273,49 @@ mod tests {
         let record = after_deciding(&open(), &acts);
         assert_eq!(record.attempts[0].decided.as_ref().unwrap().reason, Reason::TimedOut(ClockKind::Queued));
         assert_eq!(record.attempts.len(), 1);
+    }
+
+    /// An attempt that `k8s-vm` might have too, what is known of both after so many seconds, and what comes of it.
+    fn waits(places: Places, seconds: i32) -> Vec<Act> {
+        fire(ClockKind::Queued, &movable(), 1, &Look::Unbound(places), at(seconds))
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_took_in_time_goes_to_another_executor_that_takes_builds() {
+        let (nobody, somebody) = (Places::default(), Places { elsewhere: true, ..Places::default() });
+        assert_eq!(waits(somebody, 5), [arms(ClockKind::Queued, 20)], "it is not time yet");
+        assert_eq!(waits(nobody, 20), [arms(ClockKind::Queued, 40)], "it is asked again");
+        assert_eq!(waits(nobody, 90), [arms(ClockKind::Queued, 100)], "and not beyond its limit");
+        let moved = after_deciding(&movable(), &waits(somebody, 20));
+        let ended = moved.attempts[0].decided.as_ref().unwrap();
+        assert_eq!((&ended.reason, ended.retry, moved.attempts.len()), (&Reason::Requeued, true, 2));
+    }
+
+    #[test]
+    fn what_waits_at_a_drained_executor_goes_at_once_where_somebody_takes_it() {
+        let drained = |elsewhere| Places { draining: true, elsewhere };
+        assert_eq!(after_deciding(&movable(), &waits(drained(true), 1)).attempts.len(), 2);
+        assert_eq!(waits(drained(false), 1), [arms(ClockKind::Queued, 21)]);
+    }
+
+    #[test]
+    fn nothing_moves_that_names_its_executor_is_bound_or_has_moved_too_often() {
+        let places = Look::Unbound(Places { draining: true, elsewhere: true });
+        assert_eq!(fire(ClockKind::Queued, &open(), 1, &places, at(50)), [arms(ClockKind::Queued, 100)]);
+        assert_eq!(fire(ClockKind::Queued, &bound(), 1, &places, at(50)), [arms(ClockKind::Pending, 200)]);
+        let moved = |record: Record, n: u32| record.decide(n, Decision::new(Reason::Requeued, true), at(1)).unwrap();
+        let often = (1..=MAX_REROUTES).fold(open(), moved).routed(MAX_REROUTES + 1, routing(&["k8s-vm"])).unwrap();
+        assert_eq!(fire(ClockKind::Queued, &often, MAX_REROUTES + 1, &places, at(50)), [arms(ClockKind::Queued, 100)]);
+    }
+
+    #[test]
+    fn moving_prolongs_no_wait() {
+        let moved = movable().decide(1, Decision::new(Reason::Requeued, true), at(30)).unwrap();
+        let routed = Routing { at: at(31), ..routing(&["k8s"]) };
+        let again = moved.routed(2, routed).unwrap();
+        for record in [moved, again] {
+            assert_eq!(queued_until(&record, &record.attempts[1]), Some(after(at(0), record.attempts[1].limits().queued)));
+        }
     }
 
     #[test]
@@ -369,7 +460,7 @@ mod tests {
                 let Act::Decide(decision) = act else { continue };
                 let proof = match &look {
                     Look::Present(pod) => pod.dead,
-                    Look::Absent => true,
+                    Look::Absent | Look::Unbound(_) => true,
                     Look::Unreachable => false,
                 };
                 let proof = proof || record.attempts[0].bound.is_none();

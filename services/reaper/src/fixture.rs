@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use switchyard_events::{
-    Attempt, Bound, BuildKey, ClockKind, Decision, Limits, MAX_ATTEMPTS, Reason, Record, Request, TimeLimit,
+    Attempt, Bound, BuildKey, ClockKind, Decision, Limits, MAX_ATTEMPTS, Reason, Record, Request, Routing, TimeLimit,
 };
 use switchyard_executor::{Observed, Phase};
 
-use crate::{Look, Policy, Sight, Why, plan};
+use crate::{Look, Places, Policy, Sight, Why, plan};
 
 pub(crate) const LIMITS: Limits = Limits {
     queued: TimeLimit::seconds(100),
+    reroute_after: Some(TimeLimit::seconds(20)),
     pending: TimeLimit::seconds(200),
     running: TimeLimit::seconds(400),
     running_max: TimeLimit::seconds(400),
@@ -31,7 +32,19 @@ pub(crate) fn build() -> BuildKey {
 /// Routed to `k8s` and open.
 pub(crate) fn open() -> Record {
     let first = Attempt { n: 1, ..Attempt::default() };
-    Record::open(Request::default(), "default".into(), first).routed(1, "k8s", at(0), LIMITS).unwrap()
+    Record::open(Request::default(), "default".into(), first).routed(1, routing(&[])).unwrap()
+}
+
+/// Routed to `k8s`, and others might have it too.
+pub(crate) fn routing(elsewhere: &[&str]) -> Routing {
+    let elsewhere = elsewhere.iter().map(|&name| name.to_owned()).collect();
+    Routing { executor: "k8s".into(), at: at(0), limits: LIMITS, elsewhere }
+}
+
+/// Routed to `k8s` and open, and `k8s-vm` might have it too.
+pub(crate) fn movable() -> Record {
+    let first = Attempt { n: 1, ..Attempt::default() };
+    Record::open(Request::default(), "default".into(), first).routed(1, routing(&["k8s-vm"])).unwrap()
 }
 
 /// Bound to pod `u` of `k8s`.
@@ -100,22 +113,24 @@ pub(crate) fn pods() -> impl Strategy<Value = Observed> {
 
 pub(crate) fn looks() -> impl Strategy<Value = Look> {
     let ours = pods().prop_map(|pod| there(Observed { uid: "u".into(), ..pod }));
-    prop_oneof![3 => ours, 1 => Just(Look::Absent), 1 => Just(Look::Unreachable)]
+    let places = any::<(bool, bool)>().prop_map(|(draining, elsewhere)| Look::Unbound(Places { draining, elsewhere }));
+    prop_oneof![3 => ours, 1 => Just(Look::Absent), 1 => Just(Look::Unreachable), 1 => places]
 }
 
 /// Any record that can come about by what may be written to it.
 pub(crate) fn records() -> impl Strategy<Value = Record> {
     let step = (0..6u8, prop::bool::ANY, 0..600i32);
-    prop::collection::vec(step, 0..12).prop_map(|mut steps| {
+    (prop::bool::ANY, prop::collection::vec(step, 0..12)).prop_map(|(movable_first, mut steps)| {
         steps.sort_by_key(|(_, _, seconds)| *seconds);
-        steps.into_iter().fold(open(), |record, (step, flag, seconds)| {
+        steps.into_iter().fold(if movable_first { movable() } else { open() }, |record, (step, flag, seconds)| {
             let (n, now) = (record.attempts.last().map_or(1, |attempt| attempt.n), at(seconds));
             let changed = match step {
-                0 => record.routed(n, "k8s", now, LIMITS).or_else(|| record.bind(n, pod_of("u"))),
+                0 => record.routed(n, Routing { at: now, ..routing(&["k8s-vm"]) }).or_else(|| record.bind(n, pod_of("u"))),
                 1 => record.start(n, now),
                 2 => record.condemn(n, Decision::new(Reason::TimedOut(ClockKind::Pending), false), now),
                 3 if flag => record.cancel("me", now),
-                3 | 4 => record.decide(n, Decision::new(Reason::Deleted, flag), now),
+                3 => record.decide(n, Decision::new(Reason::Requeued, true), now),
+                4 => record.decide(n, Decision::new(Reason::Deleted, flag), now),
                 _ => (1..=MAX_ATTEMPTS).find_map(|n| record.close(n)),
             };
             changed.unwrap_or(record)

@@ -10,6 +10,7 @@
 
 mod act;
 mod cancel;
+mod elsewhere;
 mod extend;
 mod fire;
 #[cfg(test)]
@@ -23,7 +24,8 @@ mod watch;
 mod watched;
 
 pub use act::{Act, ReapError};
-pub use fire::{Look, fire};
+pub use elsewhere::{Elsewhere, taking};
+pub use fire::{Look, Places, fire};
 pub use plan::{LEAST_KEPT, Policy, Reap, Sight, Why, plan};
 pub use reaper::{Args, Decisions, Reaper, Sweeping};
 pub use see::{gone, see};

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use switchyard_events::{Attempt, BuildKey, Clock, ClockKind, Record, Standing, TimeLimit};
 use switchyard_executor::Observed;
 
-use crate::fire::{after, pending_until, queued_until, running_until};
+use crate::fire::{after, moves_at, pending_until, queued_until, running_until};
 
 /// One thing to see to, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub enum Why {
     },
     /// A clock counts for a build that nobody knows.
     StrayClock(ClockKind),
+    /// It waits at an executor that is to become empty, and might begin elsewhere.
+    Drained,
     /// A record has been kept long enough.
     Expired,
 }
@@ -77,6 +79,8 @@ pub struct Policy {
     pub most: usize,
     /// How long the record of an ended build is kept, at least [`LEAST_KEPT`].
     pub keep: TimeLimit,
+    /// Whether the executor is to become empty.
+    pub draining: bool,
     /// How many ended builds of a pipeline are kept beyond [`LEAST_KEPT`]; without one, all.
     pub history: Option<usize>,
 }
@@ -98,6 +102,7 @@ impl Policy {
             force: true,
             most: 500,
             keep: TimeLimit::minutes(30 * 24 * 60),
+            draining: false,
             history: None,
         }
     }
@@ -118,6 +123,7 @@ pub fn plan(sight: &Sight<'_>, now: Timestamp, policy: &Policy) -> Vec<Reap> {
         why: Why::StrayClock(clock.kind),
     }));
     found.extend(retention::expired(sight, now, policy));
+    found.extend(sight.records.iter().filter(|_| policy.draining).filter_map(|(build, record)| drained(build, record, policy)));
     found.truncate(policy.most);
     found
 }
@@ -126,6 +132,17 @@ fn overdue<'a>(build: &'a BuildKey, record: &'a Record, now: Timestamp, policy: 
     record.attempts.iter().filter_map(move |attempt| {
         let kind = overdue_clock(record, attempt, &policy.executor, now)?;
         Some(Reap { build: build.clone(), attempt: attempt.n, why: Why::Overdue(kind) })
+    })
+}
+
+/// An attempt that waits here although its executor is to become empty. What is overdue too is told as that.
+fn drained(build: &BuildKey, record: &Record, policy: &Policy) -> Option<Reap> {
+    let attempt = record.latest().filter(|attempt| attempt.standing() == Standing::Open)?;
+    let here = attempt.executor.as_deref() == Some(policy.executor.as_str());
+    (here && moves_at(record, attempt, true).is_some()).then(|| Reap {
+        build: build.clone(),
+        attempt: attempt.n,
+        why: Why::Drained,
     })
 }
 
@@ -161,6 +178,7 @@ impl Why {
             Self::PodGone(_) => "pod_gone",
             Self::Stuck { .. } => "stuck",
             Self::StrayClock(_) => "stray_clock",
+            Self::Drained => "drained",
             Self::Expired => "expired",
         }
     }
@@ -168,7 +186,7 @@ impl Why {
     /// Whether it is a finding that should not be, rather than the course of time.
     #[must_use]
     pub const fn is_finding(&self) -> bool {
-        !matches!(self, Self::Expired)
+        !matches!(self, Self::Drained | Self::Expired)
     }
 }
 
@@ -181,6 +199,7 @@ impl fmt::Display for Why {
             Self::PodGone(uid) => write!(f, "its pod {uid} is not there"),
             Self::Stuck { uid, node } => write!(f, "pod {uid} cannot go: its node {node} does not exist any more"),
             Self::StrayClock(kind) => write!(f, "a clock {kind} counts for no record"),
+            Self::Drained => f.write_str("it waits at an executor that is to become empty"),
             Self::Expired => f.write_str("its record has been kept long enough"),
         }
     }
@@ -192,7 +211,7 @@ mod tests {
     use switchyard_events::{Decision, Reason};
 
     use super::*;
-    use crate::fixture::{at, bound, condemned, decided, open, records, swept};
+    use crate::fixture::{at, bound, condemned, decided, movable, open, records, swept};
 
     #[test]
     fn each_standing_has_its_own_clock() {
@@ -224,6 +243,22 @@ mod tests {
             assert_eq!(swept(&retried, executor, 300 + limit), []);
             assert_eq!(swept(&retried, executor, 316 + limit), [(2, ClockKind::Queued)]);
         }
+    }
+
+    #[test]
+    fn what_waits_at_a_drained_executor_is_seen_to_and_is_no_finding() {
+        let nodes = BTreeSet::new();
+        let found = |record: Record, executor: &str, draining: bool| {
+            let records = [(crate::fixture::build(), record)];
+            let sight = Sight { records: &records, pods: None, gone_nodes: &nodes, clocks: &[] };
+            plan(&sight, at(1), &Policy { draining, ..Policy::of(executor) })
+        };
+        let [reap] = &found(movable(), "k8s", true)[..] else { panic!() };
+        assert_eq!((&reap.why, reap.why.is_finding()), (&Why::Drained, false));
+        assert_eq!(found(movable(), "k8s", false), []);
+        assert_eq!(found(movable(), "k8s-vm", true), []);
+        assert_eq!(found(open(), "k8s", true), [], "nobody else might have it");
+        assert_eq!(found(movable().bind(1, crate::fixture::pod_of("u")).unwrap(), "k8s", true), [], "it goes on");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use switchyard_events::{
 };
 use switchyard_executor::Executor;
 
-use crate::{ReapError, Reaper, fire::after};
+use crate::{
+    ReapError, Reaper,
+    fire::{after, waits_until},
+};
 
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// Takes note of an event about a build on this reaper's executor, or about a result of any.
@@ -28,11 +31,19 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
 
     /// Opens the record, so that the sweep sees the build, and arms the clock of its waiting.
     async fn routed(&self, routed: BuildRouted) -> Result<(), ReapError> {
-        let BuildRouted { build, attempt, executor, at, limits, .. } = &routed;
-        if !(*attempt == 1 && self.bus.create(build, &routed.open()).await?) {
-            amend(&self.bus, build, |record| record.routed(*attempt, executor, *at, *limits)).await?;
-        }
-        self.bus.arm(&self.clock(build, *attempt, ClockKind::Queued), after(*at, limits.queued), &routed.request.trace).await?;
+        let BuildRouted { build, attempt, at, limits, .. } = &routed;
+        let first = routed.open();
+        let record = if *attempt == 1 && self.bus.create(build, &first).await? {
+            Some(first)
+        } else {
+            amend(&self.bus, build, |record| record.routed(*attempt, routed.routing())).await?
+        };
+        let waiting = record.as_ref().and_then(|record| Some((record, record.attempt(*attempt)?)));
+        // One that ended before it was routed has no limits of its own.
+        let waiting = waiting.filter(|(_, attempt)| attempt.routed_at.is_some());
+        let due = waiting.and_then(|(record, attempt)| waits_until(record, attempt, self.elsewhere.draining()));
+        let due = due.unwrap_or_else(|| after(*at, limits.queued));
+        self.bus.arm(&self.clock(build, *attempt, ClockKind::Queued), due, &routed.request.trace).await?;
         Ok(())
     }
 

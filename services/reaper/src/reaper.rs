@@ -11,7 +11,7 @@ use switchyard_runtime::{Context, Metrics};
 use tracing::warn;
 
 use crate::{
-    Act, LEAST_KEPT, Look, Policy, ReapError,
+    Act, Elsewhere, LEAST_KEPT, Look, Policy, ReapError,
     act::{Done, Target, best_effort},
     fire, see,
     watched::Watched,
@@ -90,6 +90,7 @@ pub struct Reaper<B, X> {
     pub(crate) policy: Policy,
     pub(crate) watched: Watched,
     pub(crate) log_link: Option<String>,
+    pub(crate) elsewhere: Elsewhere,
 }
 
 /// The decisions that a reaper acts on.
@@ -116,7 +117,8 @@ impl<B, X> Reaper<B, X> {
     {
         let policy = Policy::of(executor.name());
         let (decisions, watched) = (Decisions::default(), Watched::default());
-        Self { bus, executor, now: Timestamp::now, decisions, policy, watched, log_link: None }
+        let elsewhere = Elsewhere::default();
+        Self { bus, executor, now: Timestamp::now, decisions, policy, watched, log_link: None, elsewhere }
     }
 
     /// The same reaper, but its sweep goes by this.
@@ -129,6 +131,12 @@ impl<B, X> Reaper<B, X> {
     #[must_use]
     pub fn linking_logs(self, log_link: Option<String>) -> Self {
         Self { log_link, ..self }
+    }
+
+    /// The same reaper, told by this where else a waiting build might begin.
+    #[must_use]
+    pub fn knowing(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// The same reaper, counting what it does in these metrics.
@@ -200,7 +208,7 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             }
             let look = match &bound {
                 Some(bound) => self.look(build, attempt, &bound.uid).await,
-                None => Look::Absent,
+                None => Look::Unbound(record.attempt(attempt).map(|attempt| self.elsewhere.places(attempt)).unwrap_or_default()),
             };
             let target = Target { build, attempt, uid: bound.as_ref().map(|bound| bound.uid.as_str()) };
             let acts = (self.decisions.fire)(kind, &record, attempt, &look, (self.now)());

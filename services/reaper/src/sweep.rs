@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use switchyard_bus::{Bus, Clocks, Events, Ledger, StoredError};
-use switchyard_events::{BuildKey, BuildReaped};
+use switchyard_events::{BuildKey, BuildReaped, ClockKind};
 use switchyard_executor::{Executor, Observed};
 use switchyard_runtime::Context;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::{Look, Reap, ReapError, Reaper, Sight, Why, plan};
+use crate::{Look, Policy, Reap, ReapError, Reaper, Sight, Why, plan};
 
 /// How long looking at everything may take: a broker that goes away in between must not stop the sweep for good.
 const LONGEST: Duration = Duration::from_mins(5);
@@ -42,7 +42,7 @@ impl<X: Executor> Reaper<Bus, X> {
             if why.is_finding() {
                 warn!(%build, attempt, %why, "found by the sweep");
             } else {
-                info!(%build, attempt, %why, "record removed");
+                info!(%build, attempt, %why, "seen to by the sweep");
             }
             self.watched.found(why);
             if let Err(error) = self.reap(&reap).await {
@@ -69,7 +69,8 @@ impl<X: Executor> Reaper<Bus, X> {
         // Read last: what was seen is older than any record that speaks of it.
         let records = self.bus.records().await?;
         let sight = Sight { records: &records, pods: pods.as_deref(), gone_nodes: &gone_nodes, clocks: &clocks };
-        Ok(plan(&sight, now, &self.policy))
+        let policy = Policy { draining: self.elsewhere.draining(), ..self.policy.clone() };
+        Ok(plan(&sight, now, &policy))
     }
 
     /// Of the machines of pods that are to go: those that do not exist any more.
@@ -95,11 +96,12 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
         let Reap { build, attempt, why } = reap;
         match why {
             Why::Overdue(kind) => self.fire(build, *attempt, *kind).await,
+            Why::Drained => self.fire(build, *attempt, ClockKind::Queued).await,
             Why::Overlooked(pod) => self.seen(pod).await.map(drop),
             Why::Orphan(uid) => self.orphaned(build, *attempt, uid).await,
             Why::PodGone(uid) => match self.look(build, *attempt, uid).await {
                 Look::Absent => self.gone(build, *attempt, uid).await,
-                Look::Present(_) | Look::Unreachable => Ok(()),
+                Look::Present(_) | Look::Unbound(_) | Look::Unreachable => Ok(()),
             },
             Why::Stuck { uid, node } => self.forced(build, *attempt, uid, node).await,
             Why::StrayClock(kind) => Ok(self.bus.disarm(&self.clock(build, *attempt, *kind)).await?),

@@ -40,7 +40,11 @@ impl Watched {
     pub(crate) fn found(&self, why: &Why) {
         let labels = [("why", why.name())];
         self.0
-            .counter("switchyard_sweep_findings_total", "What the sweep found: all but `expired` should stay 0.", &labels)
+            .counter(
+                "switchyard_sweep_findings_total",
+                "What the sweep found: all but `expired` and `drained` should stay 0.",
+                &labels,
+            )
             .increment();
     }
 

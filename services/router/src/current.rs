@@ -6,7 +6,14 @@ use crate::{Health, Rules};
 
 /// What everybody routes by at this moment. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Current(Arc<RwLock<Now>>);
+pub struct Current(Arc<RwLock<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    now: Now,
+    /// What heartbeats say; the drained of the fleet are passed over beside these.
+    felt: Health,
+}
 
 /// The rules and the health of one moment.
 #[derive(Clone, Debug)]
@@ -21,26 +28,35 @@ impl Current {
     /// These rules and nobody unwell, until something else is given.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self(Arc::new(RwLock::new(Now { rules: Arc::new(rules), health: Arc::default() })))
+        Self(Arc::new(RwLock::new(Held::of(Arc::new(rules), Health::default()))))
     }
 
     /// What holds now.
     #[must_use]
     pub fn now(&self) -> Now {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).now.clone()
     }
 
     /// From now on these rules hold.
     pub fn replace(&self, rules: Rules) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).rules = Arc::new(rules);
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Held::of(Arc::new(rules), std::mem::take(&mut held.felt));
     }
 
     /// From now on the executors are like this; whether that is news.
     pub fn feel(&self, health: Health) -> bool {
-        if *self.now().health == health {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if held.felt == health {
             return false;
         }
-        self.0.write().unwrap_or_else(PoisonError::into_inner).health = Arc::new(health);
+        *held = Held::of(Arc::clone(&held.now.rules), health);
         true
+    }
+}
+
+impl Held {
+    fn of(rules: Arc<Rules>, felt: Health) -> Self {
+        let health = Arc::new(felt.clone().and_drained(rules.fleet()));
+        Self { now: Now { rules, health }, felt }
     }
 }

@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use switchyard_events::{Heartbeat, Why};
+use switchyard_fleet::Fleet;
 
-/// The executors on which nothing can be launched now, and why.
+/// The executors that are passed over now, and why: nothing can be launched there, their operator drains them, or the build has
+/// just left them.
 ///
 /// It turns a build away only as long as there is another place: where no eligible executor is well, the build is routed as if
 /// all were, and waits there.
@@ -14,24 +16,41 @@ pub struct Health {
     unwell: BTreeMap<String, String>,
 }
 
-/// What stands before the reason in `why.excluded` of a routed event.
-const UNWELL: &str = "unwell: ";
+/// What stands before the reason in `why.excluded` of a routed event, for each of the three.
+const UNWELL: &str = Why::PASSED_OVER[0];
+const DRAINING: &str = Why::PASSED_OVER[1];
+const LEFT: &str = Why::PASSED_OVER[2];
 
 impl Health {
     /// What heartbeats say at a time.
     #[must_use]
     pub fn of(beats: &[Heartbeat], now: Timestamp) -> Self {
-        let unwell = beats
-            .iter()
-            .filter_map(|beat| Heartbeat::unwell(beats, &beat.executor, now).map(|why| (beat.executor.clone(), why.to_owned())));
+        let unwell = beats.iter().filter_map(|beat| {
+            Some((beat.executor.clone(), format!("{UNWELL}{}", Heartbeat::unwell(beats, &beat.executor, now)?)))
+        });
         Self { unwell: unwell.collect() }
+    }
+
+    /// The same, and a fleet's drained executors are passed over too.
+    #[must_use]
+    pub fn and_drained(mut self, fleet: &Fleet) -> Self {
+        let drained = fleet.executors().iter().filter(|executor| executor.draining);
+        self.unwell.extend(drained.map(|executor| (executor.name.clone(), format!("{DRAINING}its operator wants it empty"))));
+        self
+    }
+
+    /// The same, for a build that has left an executor because nobody took it there.
+    #[must_use]
+    pub fn and_left(mut self, executor: &str) -> Self {
+        self.unwell.entry(executor.to_owned()).or_insert_with(|| format!("{LEFT}no launcher took it there"));
+        self
     }
 
     /// How the executors were when a build was routed.
     #[must_use]
     pub fn then(why: &Why) -> Self {
-        let unwell = why.excluded.iter().filter_map(|(name, why)| Some((name.clone(), why.strip_prefix(UNWELL)?.to_owned())));
-        Self { unwell: unwell.collect() }
+        let passed = |why: &str| Why::PASSED_OVER.iter().any(|prefix| why.starts_with(prefix));
+        Self { unwell: why.excluded.iter().filter(|(_, why)| passed(why)).cloned().collect() }
     }
 
     /// Whether every executor is well, as far as anybody knows.
@@ -41,8 +60,9 @@ impl Health {
     }
 
     /// What speaks against an executor, in the words of a routed event.
-    pub(crate) fn against(&self, executor: &str) -> Option<String> {
-        self.unwell.get(executor).map(|why| format!("{UNWELL}{why}"))
+    #[must_use]
+    pub fn against(&self, executor: &str) -> Option<String> {
+        self.unwell.get(executor).cloned()
     }
 
     pub(crate) fn allows(&self, executor: &str) -> bool {
@@ -51,7 +71,7 @@ impl Health {
 }
 
 impl fmt::Display for Health {
-    /// `k8s: it does not answer; …`, or `nobody`.
+    /// `k8s: unwell: it does not answer; …`, or `nobody`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.unwell.is_empty() {
             return f.write_str("nobody");

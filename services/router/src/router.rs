@@ -1,6 +1,6 @@
 //! The shell: reads requests, routes each, publishes where it goes.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Current, Now, Refusal, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Candidate, Current, Health, Now, Refusal, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -92,18 +92,20 @@ impl Router {
 
     /// A build wants its next attempt: read its request again and say where that goes.
     async fn requeued(&self, delivery: Delivery) -> Result<(), RouteError> {
-        let BuildRequeued { build, attempt, request, tenant, .. } = read(&delivery)?;
+        let BuildRequeued { build, attempt, request, tenant, left, .. } = read(&delivery)?;
         let stored = self.bus.fetch(&request.stream, request.sequence).await?;
         let found = stored.as_ref().map(asked).transpose()?.flatten().filter(|found| found.build == build);
         let gone = || {
             let rule = format!("the request is no longer in stream {}, so attempt {attempt} cannot be routed", request.stream);
             Asked { build, tenant, request: request.clone(), spec: Err(Unbuildable::Event(rule)) }
         };
-        self.answer(found.unwrap_or_else(gone), attempt).await
+        self.answer(found.unwrap_or_else(gone), attempt, left.as_deref()).await
     }
 
-    async fn answer(&self, asked: Asked, attempt: u32) -> Result<(), RouteError> {
-        let outgoing = answer(asked, attempt, &self.current.now(), Timestamp::now())?;
+    async fn answer(&self, asked: Asked, attempt: u32, left: Option<&str>) -> Result<(), RouteError> {
+        let Now { rules, health } = self.current.now();
+        let health = left.map_or_else(|| health.clone(), |left| Arc::new(Health::clone(&health).and_left(left)));
+        let outgoing = answer(asked, attempt, &Now { rules, health }, Timestamp::now())?;
         self.bus.publish(outgoing).await?;
         Ok(())
     }

@@ -260,6 +260,31 @@ fn an_unwell_executor_is_passed_over_as_long_as_another_is_left() {
     assert_eq!(to(named, 1, &one).0, "k8s-vm", "who names an executor waits for it");
 }
 
+#[test]
+fn a_drained_executor_and_one_that_a_build_has_left_are_passed_over_as_long_as_another_is_left() {
+    let text = "{version: 1, executor: {plugin: k8s, k8s: {weightage: 1}, k8s-vm: {weightage: 1}, k8s-big: {weightage: 1}}, \
+                executors: {k8s-big: {drain: true}}}";
+    let rules = Rules::new(Fleet::parse(text).unwrap());
+    let drained = Health::default().and_drained(rules.fleet());
+    let node = spec(r#"{"image": "node"}"#);
+    for n in 0..500 {
+        let build = key(n);
+        let candidate = Candidate { build: &build, spec: &node, tenant: "default", request: &REQUEST };
+        let to = |health: &Health| {
+            let route = switchyard_router::route(&candidate, &rules, health).unwrap();
+            (route.executor.name.clone(), why(&route, &candidate, &rules, health))
+        };
+        let (first, _) = to(&drained);
+        let left = drained.clone().and_left(&first);
+        let (second, told) = to(&left);
+        assert!(first != "k8s-big" && second != "k8s-big" && first != second, "{first} {second}");
+        assert_eq!(Health::then(&told), left, "the event says who was passed over, so that the choice can be made again");
+        assert_eq!(told.elsewhere(&second).collect::<BTreeSet<_>>(), BTreeSet::from(["k8s-big", first.as_str()]));
+        let (nowhere_else, _) = to(&left.and_left(&second));
+        assert_eq!(nowhere_else, to(&Health::default()).0, "where none is left the build waits where it belongs");
+    }
+}
+
 // What Screwdriver gets wrong.
 
 #[test]

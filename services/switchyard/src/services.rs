@@ -15,7 +15,7 @@ use switchyard_bus::{Bus, Durable};
 use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::{Launcher, ScrewdriverKey};
-use switchyard_reaper::Reaper;
+use switchyard_reaper::{Elsewhere, Reaper};
 use switchyard_router::{Current, Router, Rules};
 use switchyard_runtime::{Context, Settings, Shutdown, run};
 use switchyard_trainer::Trainer;
@@ -120,11 +120,17 @@ pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
             let Some(installation) = installation(&service).await else { return Ok(()) };
             let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), reaped(&name));
             let log_link = fleet.executor(&name).and_then(|executor| executor.logs.clone());
-            let reaper = Reaper::new(bus, place).governed_by(sweeping.policy(&name, Some(installation))).linking_logs(log_link);
+            let elsewhere = Elsewhere::default();
+            elsewhere.drain(fleet.executor(&name).is_some_and(|executor| executor.draining));
+            let reaper = Reaper::new(bus, place)
+                .knowing(elsewhere.clone())
+                .governed_by(sweeping.policy(&name, Some(installation)))
+                .linking_logs(log_link);
             tokio::select! {
                 ended = reaper.measured_by(metrics.clone()).run(service, every) => ended,
                 () = measure::consumers(&measured, &metrics, &durables) => Ok(()),
                 () = measure::dead_letters(&measured, &metrics) => Ok(()),
+                () = health::taken(&measured, &fleet, &elsewhere) => Ok(()),
             }
         }
     };

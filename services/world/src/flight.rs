@@ -144,7 +144,8 @@ impl World {
             state.timers.iter().map(|(clock, _)| clock.clone()).filter(|clock| clock.executor == EXECUTORS[n]).collect();
         let pods = (cluster.away == Away::No).then_some(&pods[..]);
         let sight = Sight { records: &records, pods, gone_nodes: &BTreeSet::new(), clocks: &clocks };
-        plan(&sight, now(), &Policy { installation: Some("world".to_owned()), ..Policy::of(EXECUTORS[n]) })
+        let draining = self.draining[n];
+        plan(&sight, now(), &Policy { installation: Some("world".to_owned()), draining, ..Policy::of(EXECUTORS[n]) })
     }
 
     /// One of the handlers whose replica is not stopped goes on, by so many effects.

@@ -16,6 +16,7 @@ use crate::{
 fn step() -> impl Strategy<Value = Step> {
     let any = any::<u8>;
     let executor = || 0..2u8;
+    let flag = || prop::bool::ANY;
     prop_oneof![
         12 => (any(), prop::bool::weighted(0.8)).prop_map(|(which, acknowledged)| Step::Deliver { which, acknowledged }),
         20 => (any(), prop_oneof![1..4u8, Just(u8::MAX)]).prop_map(|(which, effects)| Step::Go { which, effects }),
@@ -34,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any().prop_map(Step::Repeat),
         2 => any().prop_map(Step::Pause),
         1 => any().prop_map(Step::Configure),
+        2 => (executor(), flag(), flag()).prop_map(|(executor, draining, takes)| Step::Fleet { executor, draining, takes }),
         1 => away().prop_map(Step::Broker),
     ]
 }

@@ -204,6 +204,81 @@ fn the_end_of_a_build_does_not_stop_its_teardown() {
     });
 }
 
+/// No launcher takes the build at the first executor, and the second says that it takes builds.
+fn waits_until_it_may_move(world: &mut World) -> Result<(), String> {
+    world.routed()?;
+    world.hears(REAPER, "routed")?;
+    world.does(Step::Fleet { executor: 0, draining: false, takes: true })?;
+    world.passes(15)
+}
+
+#[test]
+fn a_build_that_nobody_took_goes_to_another_executor_and_is_asked_about_until_it_does() {
+    harms_only_without_the_precaution(Mistake::AskOnce, |world| {
+        world.routed()?;
+        world.hears(REAPER, "routed")?;
+        // Nobody else takes builds yet; later somebody does.
+        world.passes(15)?;
+        world.hears(REAPER, "queued")?;
+        world.does(Step::Fleet { executor: 0, draining: false, takes: true })?;
+        world.passes(15)?;
+        world.hears(REAPER, "queued")?;
+        world.ended(false, &["Requeued", "Succeeded"])
+    });
+}
+
+#[test]
+fn what_a_launcher_has_bound_meanwhile_does_not_move() {
+    harms_only_without_the_precaution(Mistake::MoveBound, |world| {
+        waits_until_it_may_move(world)?;
+        // The launcher binds it just before the clock is heard.
+        world.hears(LAUNCHER, "routed")?;
+        for _ in 0..2 {
+            world.works(0)?;
+        }
+        world.hears(REAPER, "queued")?;
+        world.ended(false, &["Succeeded"])
+    });
+}
+
+#[test]
+fn a_launcher_that_creates_while_the_build_moves_makes_no_second_live_pod() {
+    harms_only_without_the_precaution(Mistake::CreateUngated, |world| {
+        waits_until_it_may_move(world)?;
+        // It has read the record and stands still; the build moves; it goes on.
+        world.begins(LAUNCHER, "routed");
+        world.goes(2)?;
+        world.does(Step::Pause(0))?;
+        world.hears(REAPER, "queued")?;
+        world.does(Step::Pause(0))?;
+        world.finishes()?;
+        world.ended(false, &["Requeued", "Succeeded"])
+    });
+}
+
+#[test]
+fn a_drained_executor_gives_up_what_waits_and_keeps_what_runs() {
+    let mut world = World::new(2, None);
+    let told: Script = |world| {
+        world.launched(2)?;
+        world.does(Step::Route { build: 1, to: 0 })?;
+        world.hears(REAPER, "routed")?;
+        world.does(Step::Fleet { executor: 0, draining: true, takes: true })?;
+        world.sweep(0);
+        world.finishes()?;
+        world.ended(false, &["Succeeded"])
+    };
+    assert_eq!(told(&mut world), Ok(()));
+    let state = world.state();
+    let ends = state
+        .record(&world.builds[1])
+        .unwrap()
+        .attempts
+        .iter()
+        .map(|attempt| attempt.decided.as_ref().unwrap().reason.to_string());
+    assert_eq!(ends.collect::<Vec<_>>(), ["Requeued", "Succeeded"]);
+}
+
 #[test]
 fn a_build_whose_first_clock_is_lost_is_found_by_the_sweep() {
     harms_only_without_the_precaution(Mistake::OpenNoRecord, |world| {

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use switchyard_events::{
-    Attempt, BuildKey, BuildRouted, Clock, ClockKind, Decision, MAX_ATTEMPTS, Outgoing, Record, Standing, finished,
+    Attempt, BuildKey, BuildRouted, Clock, ClockKind, Decision, MAX_ATTEMPTS, Outgoing, Reason, Record, Standing, finished,
 };
 use switchyard_executor::Observed;
 use switchyard_launcher::{Next, next};
@@ -40,6 +40,10 @@ pub(crate) enum Mistake {
     IgnoreUnbound,
     /// The end of a build stops the clock of its teardown, too.
     StopTeardown,
+    /// A clock of waiting that finds nobody else is not armed again.
+    AskOnce,
+    /// What may already have a pod is given to another executor.
+    MoveBound,
     /// No record is opened before a launcher does.
     OpenNoRecord,
 }
@@ -55,6 +59,8 @@ pub(crate) fn reaper(mistake: Option<Mistake>) -> Decisions {
         Some(Mistake::ForgetClockWhenAway) => Decisions { fire: forget_when_away, ..right },
         Some(Mistake::TrustTheLauncher) => Decisions { fire: trust_the_launcher, ..right },
         Some(Mistake::TrustOwnClaim) => Decisions { see: ungate_nothing, ..right },
+        Some(Mistake::AskOnce) => Decisions { fire: ask_once, ..right },
+        Some(Mistake::MoveBound) => Decisions { fire: move_bound, ..right },
         Some(Mistake::ReleaseFirst) => Decisions { see: release_first, ..right },
         Some(Mistake::IgnoreUnbound) => Decisions { see: ignore_unbound, ..right },
         _ => right,
@@ -82,6 +88,20 @@ fn forget_when_away(kind: ClockKind, record: &Record, n: u32, look: &Look, now: 
 fn trust_the_launcher(kind: ClockKind, record: &Record, n: u32, look: &Look, now: Timestamp) -> Vec<Act> {
     let bound = record.attempt(n).is_some_and(|attempt| attempt.standing() == Standing::Bound);
     if bound && kind == ClockKind::Queued { Vec::new() } else { fire(kind, record, n, look, now) }
+}
+
+fn ask_once(kind: ClockKind, record: &Record, n: u32, look: &Look, now: Timestamp) -> Vec<Act> {
+    let acts = fire(kind, record, n, look, now);
+    let waits = matches!(look, Look::Unbound(_)) && matches!(acts[..], [Act::Arm(ClockKind::Queued, at)] if at > now);
+    if waits { Vec::new() } else { acts }
+}
+
+fn move_bound(kind: ClockKind, record: &Record, n: u32, look: &Look, now: Timestamp) -> Vec<Act> {
+    let bound = record.attempt(n).is_some_and(|attempt| attempt.standing() == Standing::Bound);
+    if !(bound && kind == ClockKind::Queued) {
+        return fire(kind, record, n, look, now);
+    }
+    vec![Act::Decide(Decision::new(Reason::Deleted, true)), Act::Settle]
 }
 
 fn ungate_nothing(record: Option<&Record>, pod: &Observed, now: Timestamp) -> Vec<Act> {

@@ -17,7 +17,8 @@ impl World {
             return self.refuse(build, attempt);
         }
         let build = &self.builds[build % self.builds.len()];
-        let why = Why { rule: "default".into(), revision: "r".into(), eligible: vec![], excluded: vec![] };
+        let eligible = EXECUTORS.map(str::to_owned).to_vec();
+        let why = Why { rule: "default".into(), revision: "r".into(), eligible, excluded: vec![] };
         let routed = BuildRouted {
             build: build.clone(),
             attempt,

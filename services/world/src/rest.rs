@@ -63,7 +63,8 @@ impl World {
                 }
             }
             if now() > begun + LONGEST {
-                return Some(format!("it takes longer than it may: {:?}", self.state().timers));
+                let state = self.state();
+                return Some(format!("it takes longer than it may: {:?} {:?}", state.timers, state.messages));
             }
             if self.state().forgetful && laws::unfinished(&self.state()).is_some() {
                 self.wait(now() + Duration::from_secs(30));

@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Pause(u8),
     /// The fleet file changes: limits, and whether anything may be routed at all.
     Configure(u8),
+    /// An executor is to become empty, or no longer; whether the other takes builds, as far as its reapers know.
+    Fleet { executor: u8, draining: bool, takes: bool },
     /// The broker goes away, or comes back.
     Broker(Away),
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use switchyard_events::{BuildKey, Limits, TimeLimit};
 use switchyard_fleet::Fleet;
 use switchyard_launcher::Launcher;
-use switchyard_reaper::Reaper;
+use switchyard_reaper::{Elsewhere, Reaper};
 
 use crate::{
     flight::Flight,
@@ -32,6 +32,7 @@ static ONE_FLEET: LazyLock<Arc<Fleet>> = LazyLock::new(|| Arc::new(Fleet::parse(
 
 pub(crate) const LIMITS: Limits = Limits {
     queued: TimeLimit::seconds(60),
+    reroute_after: Some(TimeLimit::seconds(15)),
     pending: TimeLimit::seconds(60),
     running: TimeLimit::seconds(120),
     running_max: TimeLimit::seconds(180),
@@ -55,6 +56,10 @@ pub(crate) struct World {
     pub(crate) refusing: bool,
     pub(crate) launchers: [Arc<Launcher<Site, Site>>; 2],
     pub(crate) reapers: [Arc<Reaper<Site, Site>>; 2],
+    /// What each reaper knows of the executors.
+    pub(crate) known: [Elsewhere; 2],
+    /// Whether each executor is to become empty.
+    pub(crate) draining: [bool; 2],
 }
 
 impl World {
@@ -73,9 +78,10 @@ impl World {
             let launcher = Launcher::new(bus, executor, ONE_FLEET.clone()).told_the_time_by(now);
             launcher.deciding_by(mistake::launcher(mistake))
         };
-        let reaper = |n| {
+        let known = [(); 2].map(|()| Elsewhere::default());
+        let reaper = |n: usize| {
             let reaper = Reaper::new(site(n, Service::Reaper), site(n, Service::Reaper)).told_the_time_by(now);
-            reaper.deciding_by(mistake::reaper(mistake))
+            reaper.knowing(known[n].clone()).deciding_by(mistake::reaper(mistake))
         };
         Self {
             launchers: [0, 1].map(|n| Arc::new(launcher(n))),
@@ -85,6 +91,8 @@ impl World {
             deserted: false,
             limits: LIMITS,
             refusing: false,
+            known,
+            draining: [false; 2],
             state,
         }
     }
@@ -116,6 +124,7 @@ impl World {
                 self.limits = if which.is_multiple_of(2) { LIMITS } else { SHORT };
                 self.refusing = which % 8 >= 6;
             }
+            Step::Fleet { executor, draining, takes } => self.know(usize::from(executor) % 2, draining, takes),
             Step::Extend { build, seconds } => self.extend(usize::from(build), u64::from(seconds)),
             Step::Cancel(build) => self.cancel(usize::from(build)),
             Step::Early(which) => self.early(usize::from(which), false),
@@ -153,6 +162,13 @@ impl World {
             }
             Happening::Reject => cluster.rejects = !cluster.rejects,
         }
+    }
+
+    /// The reapers of an executor hear whether it is to become empty, and whether the other one takes builds.
+    pub(crate) fn know(&mut self, n: usize, draining: bool, takes: bool) {
+        self.known[n].drain(draining);
+        self.draining[n] = draining;
+        self.known[n].learn(takes.then(|| EXECUTORS[1 - n].to_owned()).into_iter().collect());
     }
 
     fn early(&self, which: usize, lost: bool) {

@@ -66,7 +66,8 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .publishes(["$JS.API.STREAM.PURGE.TIMERS"])
             .writes("builds")
             .lists("builds")
-            .writes("executors")
+            .reads("executors")
+            .lists("executors")
             .publishes(["yard.>", "timer.>", "dead.>"])
             .done(),
         trainer(),

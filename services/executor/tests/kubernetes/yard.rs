@@ -122,6 +122,7 @@ pub(crate) fn launch(n: u32) -> Launch {
         },
         annotations: steered(&[("run-for", "200ms")]),
         limits: Limits {
+            reroute_after: None,
             queued: TimeLimit::minutes(10),
             pending: TimeLimit::minutes(2),
             running: TimeLimit::minutes(90),

@@ -283,6 +283,7 @@ async fn an_executor_whose_launchers_are_unwell_is_passed_over_until_they_are_we
         let why = (!healthy).then(|| "the API server does not answer".to_owned());
         let at = jiff::Timestamp::now();
         let beat = Heartbeat {
+            draining: false,
             executor,
             service,
             instance,

@@ -18,6 +18,7 @@ mod faults;
 mod local;
 mod model;
 mod reasons;
+mod reroute;
 mod start;
 mod sweep;
 mod traces;

@@ -190,6 +190,7 @@ pub(crate) mod tests {
             token: None,
             annotations: vec![("dev.switchyard/run-for".to_owned(), "1s".to_owned())],
             limits: Limits {
+                reroute_after: None,
                 queued: TimeLimit::minutes(10),
                 pending: TimeLimit::minutes(2),
                 running: TimeLimit::seconds(20),

@@ -249,7 +249,7 @@ impl View {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use switchyard_events::{Bound, ClockKind, Decision, Limits, Reason, Request};
+    use switchyard_events::{Bound, ClockKind, Decision, Reason, Request, Routing};
 
     use super::*;
 
@@ -271,7 +271,7 @@ pub(super) mod tests {
             ..Request::default()
         };
         let open = Record::open(request, "default".into(), Attempt { n: 1, ..Attempt::default() });
-        open.routed(1, "k8s", at(0), Limits::STANDARD).unwrap()
+        open.routed(1, Routing { executor: "k8s".into(), at: at(0), ..Routing::default() }).unwrap()
     }
 
     /// Bound at second 2, running from second 5.

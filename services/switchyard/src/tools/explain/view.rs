@@ -65,14 +65,16 @@ impl Explained {
         };
         explained.image = Some(spec.image.clone());
         let candidate = Candidate { build: &asked.build, spec, tenant: &asked.tenant, request: &asked.request };
-        match route(&candidate, rules, &Health::default()) {
+        let drained = Health::default().and_drained(rules.fleet());
+        match route(&candidate, rules, &drained) {
             Ok(route) => {
                 explained.executor = Some(route.executor.name.clone());
                 explained.rule = Some(route.rule.to_string());
             }
             Err(refusal) => explained.refused = Some(refusal.to_string()),
         }
-        explained.executors = lines(&candidate, rules, explained.executor.as_deref());
+        let lines = lines(&candidate, rules, explained.executor.as_deref());
+        explained.executors = passed_over(lines, |name| drained.against(name));
         explained
     }
 
@@ -105,7 +107,10 @@ impl Explained {
             executor: Some(routed.executor.clone()),
             rule: Some(routed.why.rule.clone()),
             refused: None,
-            executors: rules.map_or_else(told, |rules| then(lines(&candidate, rules, Some(&routed.executor)), routed)),
+            executors: rules.map_or_else(told, |rules| {
+                let then = |name: &str| routed.why.excluded.iter().find(|(other, _)| other == name).map(|(_, why)| why.clone());
+                passed_over(lines(&candidate, rules, Some(&routed.executor)), then)
+            }),
             note,
         }
     }
@@ -147,11 +152,11 @@ impl Explained {
     }
 }
 
-/// What the event says against an executor counts: it also knows who was unwell.
-fn then(mut lines: Vec<Line>, routed: &BuildRouted) -> Vec<Line> {
-    for line in &mut lines {
-        if let Some((_, why)) = routed.why.excluded.iter().find(|(name, _)| *name == line.name) {
-            (line.eligible, line.against, line.score) = (false, Some(why.clone()), None);
+/// Beside the rules, how the executors are speaks against some; against the one that has the build all the same it did not count.
+fn passed_over(mut lines: Vec<Line>, against: impl Fn(&str) -> Option<String>) -> Vec<Line> {
+    for line in lines.iter_mut().filter(|line| !line.wins) {
+        if let Some(why) = against(&line.name) {
+            (line.eligible, line.against, line.score) = (false, Some(why), None);
         }
     }
     lines
