@@ -110,12 +110,16 @@ fn publisher(tenant: &str) -> Permissions {
     Permissions { publish: vec![format!("ci.{tenant}.>")], subscribe: vec![format!("{}.>", inbox(&user))], user }
 }
 
-/// The command line: reads everything, asks for builds and cancels, applies fleets, empties DEAD.
+/// The command line: reads everything, asks for builds and cancels, applies fleets and models, feeds these, empties DEAD.
 fn operator() -> Permissions {
     let reads = ["STREAM.NAMES", "STREAM.LIST", "STREAM.INFO.>", "STREAM.MSG.GET.>", "DIRECT.GET.>", "CONSUMER.NAMES.>"]
         .into_iter()
         .chain(["CONSUMER.LIST.>", "CONSUMER.INFO.>", "STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"]);
-    let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes(["ci.>", "$KV.config.>"]);
+    let mut user = User::new("cli").publishes(reads.map(|call| format!("$JS.API.{call}"))).publishes([
+        "ci.>",
+        "inference.>",
+        "$KV.config.>",
+    ]);
     for stream in [
         "CI",
         "YARD",

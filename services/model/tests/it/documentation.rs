@@ -19,6 +19,15 @@ fn every_example_of_the_page_loads_and_the_first_two_need_no_second_look_beyond_
 }
 
 #[test]
+fn the_sample_loads() {
+    let sample = include_str!("../../../../deploy/samples/model/churn.yaml");
+    let (model, warnings) = read(sample).unwrap();
+    assert_eq!(model.data.features, ["age", "visits", "price", "plan"]);
+    let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+    assert_eq!(paths, ["train.image"], "no digest: on one machine nothing is pulled");
+}
+
+#[test]
 fn every_key_is_on_the_page() {
     let mut keys = BTreeSet::new();
     collect(&schema(), &mut keys);

@@ -68,5 +68,15 @@ async fn a_model_is_checked_applied_compared_followed_and_rolled_back() {
     assert_eq!(history[0]["revision"], history[2]["revision"]);
     let listed: Value = serde_json::from_str(&says(&stack, &["model", "list", "--json"], "").await).unwrap();
     assert_eq!((&listed["model"], &listed["revision"]), (&"churn".into(), &history[0]["revision"]));
+
+    let rows = "{\"id\": 7, \"age\": 41.5, \"plan\": \"pro\", \"prediction\": 0.25}\n{\"id\": 7, \"churned\": 1}\n";
+    assert_eq!(says(&stack, &["model", "feed", "churn"], rows).await, "1 rows and 1 labels in 2 events\n");
+    let inference = bus.jetstream().get_stream("INFERENCE").await.unwrap();
+    let stored = inference.get_raw_message(1).await.unwrap();
+    assert_eq!(stored.subject.as_str(), "inference.churn.0");
+    assert_eq!(stored.payload, r#"{"rows":[{"age":41.5,"id":7,"plan":"pro","prediction":0.25}]}"#);
+    assert_eq!(inference.get_raw_message(2).await.unwrap().payload, r#"{"labels":[{"id":"7","label":1}]}"#);
+    let wrong = fails(&stack, &["model", "feed", "churn"], "\n{\"id\": 7}\n").await;
+    assert!(wrong.contains("line 2: the row has no feature of the model, and no label"), "{wrong}");
     stack.stop().await;
 }

@@ -1,6 +1,7 @@
 //! `switchyard model`: the declarations by which models are made, watched and trained again, in the bucket `config`.
 
 mod diff;
+mod feed;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -41,6 +42,8 @@ enum Action {
     Diff(Told<diff::Args>),
     /// Applies an older file of a model again.
     Rollback(Told<Which>),
+    /// Publishes rows and labels of a file as a model server does.
+    Feed(Told<feed::Args>),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -104,6 +107,7 @@ pub(crate) fn model(args: &Args) -> ExitCode {
         Action::Rollback(Told { args, nats }) => {
             run(nats, async |session: &Session<'_>| rollback(session.bus().await?, args).await)
         }
+        Action::Feed(Told { args, nats }) => run(nats, async |session: &Session<'_>| feed::feed(session, args).await),
     }
 }
 
@@ -165,6 +169,13 @@ async fn rollback(bus: &Bus, Which { name, which }: &Which) -> anyhow::Result<()
         None => before::<Model>(&applied).context("there is no other file before this one")?,
     };
     put(bus, &target.text, &checked(&target.text)?).await
+}
+
+/// The model that holds.
+async fn held(bus: &Bus, name: &str) -> anyhow::Result<Model> {
+    let applied = of(bus, name).await?;
+    let holds = holding::<Model>(&applied).context("no file that has been applied can be read")?;
+    Ok(Model::parse(&holds.text)?.0)
 }
 
 /// The files of a model; one that was never applied is an error that names those that were.
