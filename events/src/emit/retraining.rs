@@ -217,6 +217,10 @@ pub struct ArtifactPublished {
     pub artifact: String,
     /// The key of its run.
     pub run: String,
+    /// Where it is.
+    pub location: String,
+    /// The digest of it.
+    pub sha256: String,
 }
 
 /// A service has another model.

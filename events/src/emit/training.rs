@@ -147,7 +147,8 @@ impl Told {
             }
             Says::Cancel(data) => Ok((CancelRequested::TYPE, data.build.to_string(), None, serde_json::to_value(data)?)),
             Says::Published(data) => {
-                Ok((ArtifactPublished::TYPE, data.artifact.clone(), None, json!({"model": model(), "run": data.run})))
+                let data_of = json!({"model": model(), "run": data.run, "location": data.location, "sha256": data.sha256});
+                Ok((ArtifactPublished::TYPE, data.artifact.clone(), None, data_of))
             }
             Says::Service(data) => {
                 let content = json!({"environment": {"id": data.environment}, "artifactId": data.artifact});
@@ -215,7 +216,12 @@ mod tests {
                 spec: BuildSpec { image: "a".into(), ..BuildSpec::default() },
             })),
             Says::Cancel(CancelRequested { build: BuildKey::of("a", "b", "c") }),
-            Says::Published(ArtifactPublished { artifact: artifact.clone(), run: run.clone() }),
+            Says::Published(ArtifactPublished {
+                artifact: artifact.clone(),
+                run: run.clone(),
+                location: "s3://ml/m".into(),
+                sha256: "0".into(),
+            }),
             service(Change::Deployed),
             service(Change::Upgraded),
             service(Change::RolledBack),

@@ -20,8 +20,7 @@ pub struct StoredError {
 }
 
 impl StoredError {
-    /// What could not be read, and why.
-    pub fn new(what: impl Into<String>, error: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, error: impl Into<String>) -> Self {
         Self { what: what.into(), error: error.into() }
     }
 }

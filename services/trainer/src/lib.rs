@@ -3,19 +3,20 @@
 //! A training is a build like any other: the trainer asks for it by an event, and hears of its end by another. Nothing that it
 //! knows is in its own memory only; any number of trainers may run, and any of them may be killed at any moment.
 
-pub mod ingest;
-mod judged;
+mod asked;
+mod attend;
+mod count;
+mod decide;
+mod ended;
+mod models;
+mod pipeline;
 pub mod policy;
 mod reference;
+mod registry;
 mod trainer;
-mod watch;
-mod windows;
+mod training;
 
-#[cfg(test)]
-mod fixture;
-
-pub use judged::{Decide, Judged, Performed};
+pub use decide::{DecideError, Decider, Woken};
 pub use reference::{Pinned, ReferenceError};
+pub use registry::{Crown, HISTORY, Registry};
 pub use trainer::{Args, Trainer};
-pub use watch::Watch;
-pub use windows::{Course, Monitor, Part, Scores, State};

@@ -1,8 +1,14 @@
 //! The shell of the service: what it reads, for as long as it lives.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use switchyard_bus::Bus;
+use futures::FutureExt as _;
+use switchyard_bus::{Bus, Durable, Window};
+use switchyard_runtime::Context;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+use crate::decide::Decider;
 
 /// Settings of a trainer.
 #[derive(Clone, Debug, clap::Args)]
@@ -10,31 +16,61 @@ pub struct Args {
     /// The program that reads data and the models' stores [default: switchyard-pipeline, beside this program or on PATH].
     #[arg(long, env = "SWITCHYARD_PIPELINE", value_name = "FILE")]
     pub pipeline: Option<PathBuf>,
+    /// How often it is looked whether a cooldown, a back-off or a time of `cron` has come.
+    #[arg(long, env = "SWITCHYARD_TICK_SECONDS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub tick_seconds: u64,
 }
 
 /// A trainer.
 pub struct Trainer {
     bus: Bus,
+    args: Args,
 }
+
+/// Steps of one model do not run beside each other, and those of many need not.
+const FEW: Window = Window { at_once: 32, batch: 32 };
 
 impl Trainer {
     /// A trainer over a bus.
     #[must_use]
-    pub const fn new(bus: Bus, _args: &Args) -> Self {
-        Self { bus }
+    pub fn new(bus: Bus, args: &Args) -> Self {
+        Self { bus, args: args.clone() }
     }
 
     /// Works until the service is to stop.
     ///
     /// # Errors
     /// None that passes by itself.
-    pub async fn run(self, service: switchyard_runtime::Context) -> anyhow::Result<()> {
-        let durables = [&switchyard_bus::Durable::trainings(), &switchyard_bus::Durable::asked()];
-        if !self.bus.until_provisioned(&durables, service.shutdown.requested()).await {
+    pub async fn run(self, service: Context) -> anyhow::Result<()> {
+        let (trainings, asked) = (Durable::trainings(), Durable::asked());
+        if !self.bus.until_provisioned(&[&trainings, &asked], service.shutdown.requested()).await {
             return Ok(());
         }
+        let (decider, woken) = Decider::open(self.bus.clone(), self.args.pipeline.clone(), service.metrics.clone()).await?;
         service.health.ready();
-        service.shutdown.requested().await;
-        Ok(())
+        let stop = || service.shutdown.requested();
+        let ends = self.bus.consume(&trainings, FEW, stop(), |delivery| decider.finished(delivery));
+        let people = self.bus.consume(&asked, FEW, stop(), |delivery| decider.asked(delivery));
+        let heard = futures::future::try_join(ends.boxed(), people.boxed());
+        tokio::select! {
+            ended = heard => ended.map(drop).map_err(Into::into),
+            () = decider.attend(woken) => Ok(()),
+            () = tick(&decider, Duration::from_secs(self.args.tick_seconds)) => Ok(()),
+            () = decider.models.follow(&self.bus, |model| drop(decider.wake.send(model))) => Ok(()),
+        }
+    }
+}
+
+/// Looks now and then whether the time has come for what waits; it never ends. Times that were missed are one.
+async fn tick(decider: &Decider, every: Duration) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for model in decider.models.names() {
+            if let Err(error) = decider.look_after(&model).await {
+                warn!(model, %error, "it will be looked after later");
+            }
+        }
     }
 }

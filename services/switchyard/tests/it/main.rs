@@ -22,4 +22,5 @@ mod reroute;
 mod start;
 mod sweep;
 mod traces;
+mod training;
 mod yard;
