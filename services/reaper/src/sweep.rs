@@ -1,11 +1,11 @@
 //! The sweep's shell: looks at everything, asks the plan, and does what it says.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, future::Future, time::Duration};
 
 use switchyard_bus::{Bus, Clocks, Events, Ledger, StoredError};
 use switchyard_events::{BuildKey, BuildReaped, ClockKind};
 use switchyard_executor::{Executor, Observed};
-use switchyard_runtime::Context;
+use switchyard_runtime::{Context, Shutdown};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -17,21 +17,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 impl<X: Executor> Reaper<Bus, X> {
     /// Now and then sees to what was forgotten.
     pub(crate) async fn sweep(&self, service: &Context, every: Duration) {
-        loop {
-            tokio::select! {
-                () = service.shutdown.requested() => return,
-                () = tokio::time::sleep(every) => {}
-            }
-            let found = tokio::select! {
-                () = service.shutdown.requested() => return,
-                found = timeout(LONGEST, self.findings()) => found,
-            };
-            match found {
-                Ok(Ok(found)) => self.see_to(found).await,
-                Ok(Err(error)) => warn!(%error, "the sweep could not read the ledger"),
-                Err(_) => warn!("the sweep could not read everything within {LONGEST:?}"),
-            }
-        }
+        now_and_then(&service.shutdown, [every, LONGEST], || self.findings(), |found| self.see_to(found)).await;
     }
 
     /// Sees to what was found.
@@ -87,6 +73,33 @@ impl<X: Executor> Reaper<Bus, X> {
     }
 }
 
+/// Looks, and sees to what is found, until all is to stop; a look that takes too long is given up, and the next may fare better.
+async fn now_and_then<T, E: Display, L, S>(
+    shutdown: &Shutdown,
+    [every, longest]: [Duration; 2],
+    look: impl Fn() -> L,
+    see_to: impl Fn(T) -> S,
+) where
+    L: Future<Output = Result<T, E>>,
+    S: Future<Output = ()>,
+{
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let found = tokio::select! {
+            () = shutdown.requested() => return,
+            found = timeout(longest, look()) => found,
+        };
+        match found {
+            Ok(Ok(found)) => see_to(found).await,
+            Ok(Err(error)) => warn!(%error, "the sweep could not read the ledger"),
+            Err(_) => warn!("the sweep could not read everything within {longest:?}"),
+        }
+    }
+}
+
 impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// Sees to one finding. Nothing of it depends on who else does so at the same time.
     ///
@@ -138,5 +151,51 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
             Some((record, revision)) if record.is_closed() => Ok(self.bus.remove(build, revision).await.map(drop)?),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_never_ends_and_one_that_fails_do_not_stop_the_sweep() {
+        let (shutdown, looks, seen) = (Shutdown::default(), AtomicU32::new(0), Mutex::new(Vec::new()));
+        let look = || {
+            let n = looks.fetch_add(1, Ordering::Relaxed);
+            async move {
+                match n {
+                    0 | 2 => std::future::pending().await,
+                    1 => Err("the broker is away"),
+                    n => Ok(n),
+                }
+            }
+        };
+        let see_to = async |n| {
+            seen.lock().unwrap().push(n);
+            if n == 4 {
+                shutdown.request();
+            }
+        };
+        let pauses = [Duration::from_millis(1), Duration::from_millis(20)];
+        let sweep = now_and_then(&shutdown, pauses, look, see_to);
+        timeout(Duration::from_secs(30), sweep).await.expect("it goes on, and ends when it is told to");
+        assert_eq!(*seen.lock().unwrap(), [3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_looks_ends_when_it_is_told_to() {
+        let shutdown = Shutdown::default();
+        let look = || {
+            shutdown.request();
+            std::future::pending::<Result<(), &str>>()
+        };
+        let sweep = now_and_then(&shutdown, [Duration::from_millis(1), Duration::from_hours(1)], look, async |()| {});
+        timeout(Duration::from_secs(30), sweep).await.expect("it ends");
     }
 }

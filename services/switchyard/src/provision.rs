@@ -3,17 +3,18 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use switchyard_bus::{Bus, Sizes, provision};
+use switchyard_fleet::Fleet;
 use switchyard_runtime::{Settings, run as service};
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::services::fleet;
+use crate::source::{newest, of_file};
 
 /// Settings of `provision`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The fleet file: each of its executors gets its consumers.
+    /// The fleet file: each of its executors gets its consumers; without one, each of the fleet that is applied.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// How many servers keep a copy of each stream.
     #[arg(long, env = "SWITCHYARD_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
@@ -27,11 +28,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(settings: &Settings, args: Args) -> ExitCode {
     service("provision", settings, |context| async move {
-        let fleet = fleet(&args.config)?;
-        let executors: Vec<_> = fleet.executors().iter().map(|executor| executor.name.as_str()).collect();
+        let file = of_file(args.config.as_deref())?;
         let mib = |n: u32| i64::from(n) << 20;
         let sizes = Sizes { ci: mib(args.ci_mib), yard: mib(args.yard_mib), ..Sizes::default() };
-        let changes = provision(&Bus::new(context.nats), &executors, &sizes, usize::from(args.replicas)).await?;
+        let (bus, replicas) = (Bus::new(context.nats), usize::from(args.replicas));
+        // Without a file, the bucket that tells the executors may have to be made first.
+        let mut changes = provision(&bus, &names(file.as_ref()), &sizes, replicas).await?;
+        if file.is_none() {
+            let applied = applied(&bus).await?;
+            changes.extend(provision(&bus, &names(applied.as_ref()), &sizes, replicas).await?);
+            if applied.is_none() {
+                warn!("no fleet is applied, so no executor has its consumers: name a fleet file with --config");
+            }
+        }
         for change in &changes {
             info!(what = change.what, how = change.how, "provisioned");
         }
@@ -40,4 +49,13 @@ pub(crate) fn run(settings: &Settings, args: Args) -> ExitCode {
         }
         Ok(())
     })
+}
+
+fn names(fleet: Option<&Fleet>) -> Vec<&str> {
+    fleet.iter().flat_map(|fleet| fleet.executors()).map(|executor| executor.name.as_str()).collect()
+}
+
+/// The fleet that is applied, if one is.
+async fn applied(bus: &Bus) -> anyhow::Result<Option<Fleet>> {
+    Ok(newest(&bus.fleets().await?).map(|sourced| sourced.fleet))
 }

@@ -78,7 +78,7 @@ async fn stored(bus: &Bus) -> Vec<Applied> {
 }
 
 /// The newest that is a fleet. What is newer and none is told.
-fn newest(applied: &[Applied]) -> Option<Sourced> {
+pub(crate) fn newest(applied: &[Applied]) -> Option<Sourced> {
     applied.iter().rev().find_map(parsed)
 }
 

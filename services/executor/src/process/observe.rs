@@ -37,10 +37,7 @@ impl Found {
     pub(crate) fn look(files: &Files) -> io::Result<Option<Self>> {
         let Some(spec) = files.spec()? else { return Ok(None) };
         let deleted_at = files.marked(Marker::Deleted, &spec.uid)?;
-        let (mut supervised, mut status) = (files.supervised()?, files.status()?);
-        if !supervised && status.as_ref().is_some_and(|status| status.stage != Stage::Ended) {
-            (supervised, status) = (files.supervised()?, files.status()?);
-        }
+        let (supervised, status) = last_status(|| files.supervised(), || files.status())?;
         let released = files.marked(Marker::Released, &spec.uid)?.is_some();
         let mut found = Self { spec, deleted_at, released, supervised, status, orphaned: false };
         found.orphaned = found.is_lost() && outlive(&found.spec.uid)?;
@@ -123,6 +120,16 @@ impl Found {
     }
 }
 
+/// Whether its supervisor lives, and what it has said last; both are asked again where they do not go together.
+fn last_status(
+    mut supervised: impl FnMut() -> io::Result<bool>,
+    mut status: impl FnMut() -> io::Result<Option<Status>>,
+) -> io::Result<(bool, Option<Status>)> {
+    let first = (supervised()?, status()?);
+    let at_work = first.1.as_ref().is_some_and(|status| status.stage != Stage::Ended);
+    if !first.0 && at_work { Ok((supervised()?, status()?)) } else { Ok(first) }
+}
+
 /// How often a killed process is looked for before somebody else shall look again.
 const LOOKS: u32 = 20;
 
@@ -203,6 +210,25 @@ mod tests {
         assert!(seen.message.unwrap().contains("its supervisor was killed"));
         let alive = Found { orphaned: true, ..lost }.observed();
         assert_eq!((alive.dead, alive.end()), (false, None));
+    }
+
+    #[test]
+    fn a_supervisor_that_comes_or_ends_between_two_reads_is_not_taken_for_dead() {
+        let read = |supervised: &[bool], statuses: &[Option<Status>]| {
+            let (mut supervised, mut statuses) = (supervised.iter(), statuses.iter());
+            let read = last_status(|| Ok(*supervised.next().unwrap()), || Ok(statuses.next().unwrap().clone())).unwrap();
+            assert_eq!((supervised.next(), statuses.next()), (None, None), "all of it is read, and no more");
+            found(read.0, read.1)
+        };
+        let (pending, end) = (Some(Status::taken(7, at(4))), Some(ended(0, None)));
+        let came = read(&[false, true], &[pending.clone(), pending.clone()]);
+        assert!(!came.is_lost() && came.observed().phase == Phase::Pending, "it locked after the first read, then wrote");
+        let went = read(&[false, false], &[Some(running()), end.clone()]);
+        assert_eq!((went.is_lost(), went.observed().phase), (false, Phase::Succeeded), "it wrote its end, then unlocked");
+        assert!(read(&[false, false], &[pending.clone(), pending.clone()]).is_lost(), "twice alike, it is dead");
+        assert!(!read(&[true], &[pending]).is_lost());
+        assert!(!read(&[false], &[end]).is_lost());
+        assert!(!read(&[false], &[None]).is_lost());
     }
 
     #[test]

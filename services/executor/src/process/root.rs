@@ -86,14 +86,14 @@ impl Root {
     }
 
     fn place(&self, spec: &Spec, files: &Files) -> io::Result<()> {
-        self.clean(UNFINISHED)?;
+        self.clean(UNFINISHED, remove)?;
         let unfinished = Files::new(self.0.join(format!("{UNFINISHED}{}", spec.uid)));
         unfinished.make(spec)?;
         fs::rename(unfinished.folder(), files.folder())
     }
 
     /// Removes what a process has left that died at its work. One folder that cannot be removed keeps no other.
-    fn clean(&self, prefix: &str) -> io::Result<()> {
+    fn clean(&self, prefix: &str, remove: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
         let mut cleaned = Ok(());
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
@@ -140,6 +140,10 @@ impl Root {
 
     /// Removes an attempt that is deleted, released and dead, and whose supervisor has left: nothing and nobody needs it any more.
     pub(crate) fn bury(&self, found: &Found) -> io::Result<bool> {
+        self.bury_by(found, remove)
+    }
+
+    fn bury_by(&self, found: &Found, remove: impl Fn(&Path) -> io::Result<()>) -> io::Result<bool> {
         if !found.is_over() {
             return Ok(false);
         }
@@ -148,7 +152,7 @@ impl Root {
         match fs::rename(self.files(&found.spec.build, found.spec.attempt).folder(), &removed) {
             Ok(()) => {
                 // What cannot be removed is in nobody's way any more, and is tried again with the next.
-                if let Err(error) = self.clean(REMOVED) {
+                if let Err(error) = self.clean(REMOVED, remove) {
                     warn!(%error, "an ended build's folder stays");
                 }
                 Ok(true)
@@ -189,5 +193,36 @@ fn existing(files: &Files, launch: &Launch, there: Spec) -> Result<String, Creat
         Ok(None) => Ok(there.uid),
         Ok(Some(_)) => Err(CreateError::Later(format!("{} is going", there.uid))),
         Err(error) => Err(CreateError::Later(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::process::spec::tests::example;
+
+    #[test]
+    fn what_cannot_be_removed_keeps_no_other_and_no_burial() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::make(folder.path().join("local")).unwrap();
+        for name in [".gone-a", ".gone-b", ".gone-m", ".gone-n", ".gone-z"] {
+            fs::create_dir_all(root.0.join(name).join("below")).unwrap();
+        }
+        let stays = [".gone-b", ".gone-m", ".gone-n"].map(|name| root.0.join(name));
+        let stubborn = |path: &Path| {
+            if stays.iter().any(|stays| stays == path) { Err(ErrorKind::ResourceBusy.into()) } else { remove(path) }
+        };
+        let spec = example();
+        let files = root.files(&spec.build, spec.attempt);
+        root.place(&spec, &files).unwrap();
+        let found = Found { released: true, deleted_at: Some(Timestamp::UNIX_EPOCH), ..Found::look(&files).unwrap().unwrap() };
+        assert!(root.bury_by(&found, stubborn).unwrap(), "it is buried all the same");
+        let left = fs::read_dir(&root.0).unwrap().map(|entry| entry.unwrap().path());
+        let mut left: Vec<_> = left.filter(|path| !path.ends_with("bell")).collect();
+        left.sort();
+        assert_eq!(left, stays);
+        assert!(root.clean(REMOVED, stubborn).is_err(), "and it is told");
     }
 }

@@ -98,6 +98,37 @@ async fn what_is_wrong_is_one_clear_line_and_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_broker_is_provisioned_without_a_fleet_by_the_one_that_is_applied_and_by_a_file() {
+    let broker = broker().await;
+    let consumers = async || {
+        let js = async_nats::jetstream::new(broker.nats.connect("provision").await.unwrap());
+        let stream = js.get_stream("YARD").await.unwrap();
+        let names: Vec<_> = futures::TryStreamExt::try_collect(stream.consumer_names()).await.unwrap();
+        names.into_iter().filter(|name: &String| name.starts_with("launcher-")).collect::<std::collections::BTreeSet<_>>()
+    };
+    let provision = async || {
+        let mut provision = service(&broker, "provision", &["provision"]);
+        let output = provision.env_remove("SWITCHYARD_CONFIG").output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert!(provision().await.contains("no fleet is applied, so no executor has its consumers"));
+    assert!(consumers().await.is_empty());
+    assert!(service(&broker, "provision", &["provision"]).output().await.unwrap().status.success());
+    let both = ["launcher-k8s", "launcher-k8s-vm"].map(str::to_owned).into();
+    assert_eq!(consumers().await, both);
+    let fleet = broker.folder.path().join("fleet.yaml").display().to_string();
+    let mut apply = service(&broker, "cli", &["config", "apply", &fleet]);
+    assert!(apply.output().await.unwrap().status.success());
+    let js = async_nats::jetstream::new(broker.nats.connect("provision").await.unwrap());
+    js.get_stream("YARD").await.unwrap().delete_consumer("launcher-k8s").await.unwrap();
+    assert!(!provision().await.contains("no fleet is applied"));
+    assert_eq!(consumers().await, both);
+    broker.nats.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_may_come_is_waited_for_with_a_clear_line() {
     let broker = broker().await;
     says(service(&broker, "router", &["router"]), "waiting for what `switchyard provision` makes").await;
