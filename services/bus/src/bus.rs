@@ -17,6 +17,7 @@ pub struct Bus {
     pub(crate) js: jetstream::Context,
     pub(crate) tracer: Arc<BoxedTracer>,
     builds: Arc<OnceCell<kv::Store>>,
+    states: Arc<OnceCell<kv::Store>>,
 }
 
 /// How long one request to JetStream may take; after that the message it belongs to is tried again.
@@ -27,7 +28,7 @@ impl Bus {
     #[must_use]
     pub fn new(client: Client) -> Self {
         let js = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
-        Self { client, js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default() }
+        Self { client, js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default(), states: Arc::default() }
     }
 
     /// JetStream itself, for tools that look at streams.
@@ -39,5 +40,10 @@ impl Bus {
     /// The ledger's bucket; looked up once.
     pub(crate) async fn builds(&self) -> Result<&kv::Store, async_nats::Error> {
         self.builds.get_or_try_init(async || Ok(self.js.get_key_value("builds").await?)).await
+    }
+
+    /// The trainer's bucket; looked up once.
+    pub(crate) async fn states(&self) -> Result<&kv::Store, async_nats::Error> {
+        self.states.get_or_try_init(async || Ok(self.js.get_key_value("trainer").await?)).await
     }
 }

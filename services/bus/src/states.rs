@@ -34,7 +34,7 @@ impl Bus {
         let failed = |error: String| StoredError::new(format!("bucket {STATES}, key {key}"), error);
         // An object goes with the value that pointed to it: one look more finds the next value.
         for again in [true, false] {
-            let bucket = self.js.get_key_value(STATES).await.map_err(|error| failed(error.to_string()))?;
+            let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
             let entry = bucket.entry(key).await.map_err(|error| failed(error.to_string()))?;
             let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(None) };
             let Some(digest) = pointed(&entry.value) else { return Ok(Some((entry.value, Revision(entry.revision)))) };
@@ -47,13 +47,24 @@ impl Bus {
         Ok(None)
     }
 
+    /// The revision of a key; `None` where it has no value.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn state_revision(&self, key: &str) -> Result<Option<Revision>, StoredError> {
+        let failed = |error: String| StoredError::new(format!("bucket {STATES}, key {key}"), error);
+        let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
+        let entry = bucket.entry(key).await.map_err(|error| failed(error.to_string()))?;
+        Ok(entry.filter(|entry| entry.operation == Operation::Put).map(|entry| Revision(entry.revision)))
+    }
+
     /// Writes a key that is still at that revision, or has no value where `after` is `None`; `None` where somebody was faster.
     ///
     /// # Errors
     /// When the broker does not answer.
     pub async fn keep_state(&self, key: &str, value: Bytes, after: Option<Revision>) -> Result<Option<Revision>, StoredError> {
         let failed = |error: String| StoredError::new(format!("bucket {STATES}, key {key}"), error);
-        let bucket = self.js.get_key_value(STATES).await.map_err(|error| failed(error.to_string()))?;
+        let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
         let before = match after {
             Some(_) => bucket.get(key).await.map_err(|error| failed(error.to_string()))?.and_then(|value| pointed(&value)),
             None => None,
@@ -87,7 +98,7 @@ impl Bus {
     /// When the broker does not answer.
     pub async fn forget_state(&self, key: &str) -> Result<(), StoredError> {
         let failed = |error: String| StoredError::new(format!("bucket {STATES}, key {key}"), error);
-        let bucket = self.js.get_key_value(STATES).await.map_err(|error| failed(error.to_string()))?;
+        let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
         let before = bucket.get(key).await.map_err(|error| failed(error.to_string()))?.and_then(|value| pointed(&value));
         bucket.purge(key).await.map_err(|error| failed(error.to_string()))?;
         if let Some(before) = before {
@@ -106,7 +117,7 @@ impl Bus {
                     tokio::time::sleep(AGAIN).await;
                 }
                 let opened = async {
-                    let bucket = bus.js.get_key_value(STATES).await.map_err(|error| error.to_string())?;
+                    let bucket = bus.states().await.map_err(|error| error.to_string())?;
                     bucket.watch_with_history(&filter).await.map_err(|error| error.to_string())
                 };
                 let entries = match opened.await {

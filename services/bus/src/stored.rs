@@ -20,7 +20,8 @@ pub struct StoredError {
 }
 
 impl StoredError {
-    pub(crate) fn new(what: impl Into<String>, error: impl Into<String>) -> Self {
+    /// What could not be read, and why.
+    pub fn new(what: impl Into<String>, error: impl Into<String>) -> Self {
         Self { what: what.into(), error: error.into() }
     }
 }

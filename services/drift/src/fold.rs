@@ -28,6 +28,8 @@ pub enum Column<'a> {
     Names(&'a [Option<&'a str>]),
     /// Names as [`Fold::code`] codes them.
     Codes(&'a [u32]),
+    /// Nothing is said of this column, not even that it is missing.
+    Absent,
 }
 
 /// A profile made ready for counting: the columns in the order of their names.
@@ -117,11 +119,24 @@ impl Fold {
         if !self.fits(window) || !self.takes(columns, rows) {
             return Err(MergeError);
         }
-        self.add(window, columns, rows);
+        window.rows += rows as u64;
+        self.add(window, columns);
         self.segments
             .iter()
             .zip(&mut window.segments)
             .try_for_each(|(segments, counts)| segments.count(counts, columns, &self.columns[segments.column]))
+    }
+
+    /// Counts values that belong to rows which are counted by themselves, as a model's answers do.
+    ///
+    /// # Errors
+    /// As [`Fold::count`].
+    pub fn count_beside(&self, window: &mut WindowCounts, columns: &[Column<'_>], rows: usize) -> Result<(), MergeError> {
+        if !self.fits(window) || !self.takes(columns, rows) {
+            return Err(MergeError);
+        }
+        self.add(window, columns);
+        Ok(())
     }
 
     /// Whether a window, as it was stored, was counted with this.
@@ -140,6 +155,7 @@ impl Fold {
     fn takes(&self, columns: &[Column<'_>], rows: usize) -> bool {
         columns.len() == self.columns.len()
             && self.columns.iter().zip(columns).all(|(slots, column)| match (slots, column) {
+                (Slots::Numbers(_) | Slots::Names(_), Column::Absent) => true,
                 (Slots::Numbers(_), Column::Numbers(values)) => values.len() == rows,
                 (Slots::Names(_), Column::Names(values)) => values.len() == rows,
                 (Slots::Names(_), Column::Codes(values)) => values.len() == rows,
@@ -147,8 +163,7 @@ impl Fold {
             })
     }
 
-    fn add(&self, window: &mut WindowCounts, columns: &[Column<'_>], rows: usize) {
-        window.rows += rows as u64;
+    fn add(&self, window: &mut WindowCounts, columns: &[Column<'_>]) {
         for ((slots, counts), column) in self.columns.iter().zip(&mut window.columns).zip(columns) {
             match (slots, counts, column) {
                 (Slots::Numbers(edges), ColumnCounts::Numbers(counts), Column::Numbers(values)) => counts.fold(edges, values),
@@ -178,6 +193,7 @@ impl Segments {
             (Column::Names(names), Slots::Names(codes)) => {
                 names.iter().enumerate().for_each(|(row, name)| put(row, code_of(codes, *name)));
             }
+            (Column::Absent, _) => {}
             (Column::Names(_) | Column::Numbers(_), _) => return Err(MergeError),
         }
         for ((fold, counts), rows) in self.folds.iter().zip(&mut counts.parts).zip(&rows) {
@@ -207,6 +223,7 @@ impl Fold {
                         counts.add(values[row]);
                     }
                 }
+                (Slots::Numbers(_) | Slots::Names(_), _, Column::Absent) => {}
                 (Slots::Numbers(_) | Slots::Names(_), _, _) => return Err(MergeError),
             }
         }

@@ -57,7 +57,7 @@ pub enum Level {
 }
 
 /// What one window means for a column.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Whether that changes anything.
     pub turn: Option<Turn>,

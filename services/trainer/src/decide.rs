@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use switchyard_bus::{Bus, ConfigError, Events as _, PublishError, Revision, StoredError, with_trace};
 use switchyard_events::EmitError;
@@ -11,6 +12,7 @@ use switchyard_runtime::Metrics;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::{
+    Decide, Judged,
     count::{count, observe},
     models::Models,
     pipeline::Pipeline,
@@ -134,5 +136,12 @@ impl Decider {
             stored.push(told.id.clone());
         }
         self.write(&record.model, |record, now| step(record, rules, Seen::Stored(stored.clone()), now).0).await
+    }
+}
+
+impl Decide for Decider {
+    async fn see(&self, judged: &Judged) -> anyhow::Result<()> {
+        let seen = self.step(&judged.model, Seen::Window(judged.into())).await?;
+        seen.map(drop).with_context(|| format!("model {} is not read yet", judged.model))
     }
 }

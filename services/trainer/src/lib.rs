@@ -8,15 +8,26 @@ mod attend;
 mod count;
 mod decide;
 mod ended;
+pub mod ingest;
+mod judged;
 mod models;
 mod pipeline;
 pub mod policy;
 mod reference;
 mod registry;
+mod seen;
 mod trainer;
 mod training;
+mod watch;
+mod windows;
+
+#[cfg(test)]
+mod fixture;
 
 pub use decide::{DecideError, Decider, Woken};
+pub use judged::{Decide, Judged, Performed};
 pub use reference::{Pinned, ReferenceError};
 pub use registry::{Crown, HISTORY, Registry};
 pub use trainer::{Args, Trainer};
+pub use watch::Watch;
+pub use windows::{Course, Monitor, Part, Scores, State};

@@ -1,6 +1,6 @@
 //! The shell of the service: what it reads, for as long as it lives.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use switchyard_bus::{Bus, Durable, Window};
@@ -8,7 +8,7 @@ use switchyard_runtime::Context;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use crate::decide::Decider;
+use crate::{Monitor, decide::Decider};
 
 /// Settings of a trainer.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,10 +51,13 @@ impl Trainer {
         let stop = || service.shutdown.requested();
         let ends = self.bus.consume(&trainings, FEW, stop(), |delivery| decider.finished(delivery));
         let people = self.bus.consume(&asked, FEW, stop(), |delivery| decider.asked(delivery));
+        let (seen, program) = (Arc::new(decider.clone()), self.args.pipeline.as_deref());
+        let monitor = Monitor::new(self.bus.clone(), seen, service.metrics.clone(), program);
         let heard = futures::future::try_join(ends.boxed(), people.boxed());
         tokio::select! {
             ended = heard => ended.map(drop).map_err(Into::into),
             () = decider.attend(woken) => Ok(()),
+            () = monitor.run() => Ok(()),
             () = tick(&decider, Duration::from_secs(self.args.tick_seconds)) => Ok(()),
             () = decider.models.follow(&self.bus, |model| drop(decider.wake.send(model))) => Ok(()),
         }
