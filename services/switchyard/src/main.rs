@@ -57,6 +57,8 @@ enum Command {
     Explain(tools::Told<tools::explain::Args>),
     /// Routes recorded requests by the fleet that holds and by another, and says what would move. Publishes nothing.
     Simulate(tools::Told<tools::simulate::Args>),
+    /// Trains a model as its file declares, compares runs, applies a preprocessing: hands over to `switchyard-pipeline`.
+    Pipeline(tools::pipeline::Args),
     /// Publishes events and build files, and says each one's id, build and trace.
     Publish(tools::Told<tools::publish::Args>),
     /// Asks for builds to be stopped.
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::Model(args) => tools::model::model(&args),
         Command::Explain(told) => tools::explain::explain(&told),
         Command::Simulate(told) => tools::simulate::simulate(&told),
+        Command::Pipeline(args) => tools::pipeline::pipeline(&args),
         Command::Publish(told) => tools::publish::publish(&told),
         Command::Cancel(told) => tools::cancel::cancel(&told),
         Command::Doctor(told) => tools::doctor::doctor(&told),

@@ -12,6 +12,7 @@ pub(crate) mod explain;
 mod find;
 pub(crate) mod logs;
 pub(crate) mod model;
+pub(crate) mod pipeline;
 pub(crate) mod publish;
 pub(crate) mod screen;
 pub(crate) mod simulate;

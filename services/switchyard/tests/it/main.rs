@@ -17,6 +17,7 @@ mod doctor;
 mod faults;
 mod local;
 mod model;
+mod pipeline;
 mod reasons;
 mod reroute;
 mod start;

@@ -1,0 +1,15 @@
+//! The real program on real files, with commands of `/bin/sh`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+mod bad;
+mod desk;
+mod kept;
+mod killed;
+mod run;
