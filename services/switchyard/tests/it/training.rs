@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{Server, Services, ServicesOptions, Stack, StackOptions};
-use switchyard_events::{Asked, CdEvent, Drifted, OfRun, Retrain, RollBack};
+use switchyard_events::{Asked, CdEvent, Drifted, Retrain};
 use switchyard_trainer::{
     Decider, Pinned, Registry,
     policy::{Record, Seen, Window},
 };
+use tokio::process::Command;
 
 use crate::yard::{program, until};
 
@@ -171,6 +172,18 @@ impl School {
         self.ask(Asked::Retrain(Retrain { model: model.into(), now, by: "ann".into() })).await;
     }
 
+    /// What an operator's command prints.
+    async fn model(&self, arguments: &[&str]) -> String {
+        let credentials = self.stack.nats().credentials("cli").unwrap();
+        let mut command = Command::new(program());
+        command.arg("model").args(arguments).env("NATS_URL", self.stack.nats().url()).env("USER", "ann");
+        command.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
+        let output = command.output().await.unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "model {arguments:?}: {said}");
+        said
+    }
+
     async fn record(&self, model: &str) -> Record {
         let (bytes, _) = self.bus.state(&format!("policy.{model}")).await.unwrap().unwrap();
         serde_json::from_slice(&bytes).unwrap()
@@ -312,7 +325,9 @@ async fn only_a_candidate_that_is_one_becomes_the_champion_and_it_can_be_taken_b
     let asked = school.until_told("churn", "retraining.requested", None, 1).await;
     assert_eq!((&asked["approval"], asked["run"].as_u64()), (&"needed".into(), Some(1)));
     school.kill().await;
-    school.ask(Asked::Approve(OfRun { model: "churn".into(), run: Some(1), by: "ann".into() })).await;
+    let status = school.model(&["status"]).await;
+    assert!(status.contains("asked") && status.contains("awaiting_approval: run 1 waits since"), "{status}");
+    assert!(school.model(&["approve", "churn"]).await.contains("run 1 of churn is approved"));
     school.until_told("churn", "retraining.finished", Some("promoted"), 1).await;
     assert_eq!(school.count("churn", "service.deployed").await, 1);
     let first = school.champion("churn").await;
@@ -343,7 +358,9 @@ async fn only_a_candidate_that_is_one_becomes_the_champion_and_it_can_be_taken_b
     school.retrain("churn", true).await;
     school.until_told("churn", "retraining.finished", Some("promoted"), 2).await;
     assert_ne!(school.champion("churn").await, first);
-    school.ask(Asked::RollBack(RollBack { model: "churn".into(), to: None, by: "ann".into() })).await;
+    let status = school.model(&["status", "churn"]).await;
+    assert!(status.contains("auc 0.9000") && status.contains("before     ") && status.contains(" promoted at "), "{status}");
+    assert!(school.model(&["restore", "churn"]).await.contains(first.as_deref().unwrap()));
     school.until_told("churn", "model.rolledback", None, 1).await;
     school.until_told("churn", "service.rolledback", None, 1).await;
     assert_eq!(school.champion("churn").await, first);

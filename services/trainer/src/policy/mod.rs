@@ -5,6 +5,7 @@
 //! replay` and the tests. What it says stands in the record's outbox, so that saying it can be done again.
 
 mod gate;
+mod outlook;
 mod record;
 mod rules;
 mod run;
@@ -18,6 +19,7 @@ mod laws;
 mod tests;
 
 pub use gate::{Reason, Why, gate};
+pub use outlook::{Outlook, outlook};
 pub use record::{
     Ask, Backoff, Ended, Episode, Manual, Record, RollingBack, Run, Spent, Stage, Taken, Trained, Training, Waiting, Watch,
 };

@@ -2,6 +2,8 @@
 
 mod diff;
 mod feed;
+mod status;
+mod train;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -42,6 +44,16 @@ enum Action {
     Diff(Told<diff::Args>),
     /// Applies an older file of a model again.
     Rollback(Told<Which>),
+    /// Says what each model is doing, which run is its champion, how the last run ended, and why none is begun now.
+    Status(Told<status::Args>),
+    /// Wants a model to be trained, in any mode of its policy.
+    Retrain(Told<train::Wanted>),
+    /// Lets the run begin that waits for approval.
+    Approve(Told<train::Waiting>),
+    /// Keeps the run that waits for approval from beginning.
+    Deny(Told<train::Waiting>),
+    /// Makes an earlier champion serve again.
+    Restore(Told<train::Former>),
     /// Publishes rows and labels of a file as a model server does.
     Feed(Told<feed::Args>),
 }
@@ -106,6 +118,21 @@ pub(crate) fn model(args: &Args) -> ExitCode {
         Action::Diff(Told { args, nats }) => run(nats, async |session: &Session<'_>| diff::diff(session, args).await),
         Action::Rollback(Told { args, nats }) => {
             run(nats, async |session: &Session<'_>| rollback(session.bus().await?, args).await)
+        }
+        Action::Status(Told { args, nats }) => {
+            run(nats, async |session: &Session<'_>| status::status(session.bus().await?, args).await)
+        }
+        Action::Retrain(Told { args, nats }) => {
+            run(nats, async |session: &Session<'_>| train::retrain(session.bus().await?, args).await)
+        }
+        Action::Approve(Told { args, nats }) => {
+            run(nats, async |session: &Session<'_>| train::approve(session.bus().await?, args, true).await)
+        }
+        Action::Deny(Told { args, nats }) => {
+            run(nats, async |session: &Session<'_>| train::approve(session.bus().await?, args, false).await)
+        }
+        Action::Restore(Told { args, nats }) => {
+            run(nats, async |session: &Session<'_>| train::restore(session.bus().await?, args).await)
         }
         Action::Feed(Told { args, nats }) => run(nats, async |session: &Session<'_>| feed::feed(session, args).await),
     }
