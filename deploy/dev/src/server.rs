@@ -50,6 +50,15 @@ impl Server {
         self.launch.log()
     }
 
+    /// The address that tells whether it is ready, where that is one of plain HTTP.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match &self.ready {
+            Ready::Http(url) => Some(url),
+            Ready::Https { .. } | Ready::Nodes { .. } => None,
+        }
+    }
+
     /// Sends SIGKILL and waits for the end.
     pub async fn kill(&self) -> Exit {
         let process = self.process();

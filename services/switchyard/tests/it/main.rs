@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod alerts;
 mod bad_input;
 mod cancel;
 mod cli;
@@ -20,6 +21,7 @@ mod model;
 mod pipeline;
 mod reasons;
 mod reroute;
+mod secrets;
 mod start;
 mod sweep;
 mod traces;

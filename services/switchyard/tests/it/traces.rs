@@ -55,7 +55,7 @@ async fn a_redelivery_is_a_span_with_a_link() {
 }
 
 /// Publishes a build file with `switchyard publish`, under the publisher's own user.
-async fn publish(yard: &Yard, build: &Value) -> BuildKey {
+pub(crate) async fn publish(yard: &Yard, build: &Value) -> BuildKey {
     let file = yard.stack.folder().join("build.json");
     std::fs::write(&file, build.to_string()).unwrap();
     let credentials = yard.stack.nats().credentials("publisher-default").unwrap();
@@ -86,7 +86,7 @@ fn tag<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 /// The spans of a trace, each with its service's name, once they satisfy a condition.
-async fn spans(yard: &Yard, trace_id: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) async fn spans(yard: &Yard, trace_id: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let url = format!("{}/api/traces/{trace_id}", yard.stack.jaeger().unwrap().query_url());
     until("the trace is whole", Duration::from_mins(1), async || {
         let body = reqwest::get(&url).await.ok()?.text().await.ok()?;

@@ -30,6 +30,9 @@ clocks: {queued: 10m, pending: 2m, teardown: 10s, grace: 10s, linger: 0s}
 tenants: {default: {annotations: ['dev.switchyard/*']}}
 ";
 
+/// Made for tests, known to everybody.
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../launcher/src/screwdriver-test-key.pem");
+
 /// Everything, running.
 pub(crate) struct Yard {
     pub(crate) stack: Stack,
@@ -67,6 +70,7 @@ impl Yard {
             ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "200".to_owned()),
             ("SWITCHYARD_SWEEP_SECONDS".to_owned(), "5".to_owned()),
             ("SWITCHYARD_ORPHAN".to_owned(), "5s".to_owned()),
+            ("SWITCHYARD_SCREWDRIVER_KEY".to_owned(), KEY.to_owned()),
         ];
         let options = ServicesOptions { program: program(), fleet, executors, replicas, environment };
         let services = Services::start(&stack, &options).await.unwrap();

@@ -1,0 +1,99 @@
+//! The alerts: each is over metrics that running services really tell.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::json;
+use switchyard_bus::{Bus, Clocks as _};
+use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
+use switchyard_events::{BuildKey, Clock, ClockKind, derived_traceparent};
+
+use crate::yard::{program, publish, until};
+
+const ALERTS: &str = include_str!("../../../../deploy/alerts/switchyard.yaml");
+/// What the trainer counts: it takes a model and a training before it tells any of it, so that its own words are looked at.
+const OF_MODELS: &str = include_str!("../../../trainer/src/count.rs");
+
+const FLEET: &str =
+    "version: 1\nexecutor: {plugin: local, local: {pluginName: process}}\nexecutors: {local: {ignoreImage: true}}\n";
+
+/// The expressions of the file, one per alert.
+fn expressions() -> Vec<&'static str> {
+    ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect()
+}
+
+/// The metrics that an expression names, each with the labels that it selects or groups by.
+fn named(expression: &'static str) -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words: Vec<_> = expression.split(|c: char| !word(c)).collect();
+    let metrics = words.iter().copied().filter(|word| word.starts_with("switchyard_")).collect();
+    let list = |text: &'static str| text.split(',').filter_map(|one| one.split(['=', '!', '~']).next()).map(str::trim);
+    let between = |open: &'static str, close: char| {
+        expression.split(open).skip(1).filter_map(move |rest| rest.split_once(close)).flat_map(move |(inner, _)| list(inner))
+    };
+    (metrics, between("{", '}').chain(between("by (", ')')).collect())
+}
+
+#[test]
+fn every_alert_says_what_to_do_in_the_words_of_its_metrics() {
+    let alerts = ALERTS.lines().filter(|line| line.trim().starts_with("- alert: ")).count();
+    assert!(alerts >= 6 && alerts == expressions().len());
+    for key in ["severity:", "summary:", "look:"] {
+        assert_eq!(ALERTS.matches(key).count(), alerts, "{key}");
+    }
+    for expression in expressions() {
+        let balanced = |open: char, close: char| expression.matches(open).count() == expression.matches(close).count();
+        assert!(balanced('(', ')') && balanced('{', '}') && balanced('[', ']') && expression.matches('"').count() % 2 == 0);
+        assert!([" > ", " < ", " == "].iter().any(|compares| expression.contains(compares)), "{expression} compares nothing");
+        assert!(!named(expression).0.is_empty(), "{expression}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_and_label_of_an_alert_is_told_by_a_running_service() {
+    let executors = vec!["local".to_owned()];
+    let stack = Stack::start(&StackOptions { executors: executors.clone(), ..StackOptions::default() }).await.unwrap();
+    let fleet = stack.folder().join("fleet.yaml");
+    std::fs::write(&fleet, FLEET).unwrap();
+    let builds = stack.folder().join("builds").display().to_string();
+    let environment = [("SWITCHYARD_BUILDS", builds), ("SWITCHYARD_SWEEP_SECONDS", "1".to_owned())];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let options = ServicesOptions { program: program(), fleet, executors, replicas: 1, environment };
+    let services = Services::start(&stack, &options).await.unwrap();
+    let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
+    // A build that ends, and a clock of none, which the sweep finds: what is counted is told once there is something to count.
+    publish(&bus, "counted", json!({"image": "a", "ram": "256Mi", "steps": [{"name": "run", "run": "true"}]})).await;
+    let nobody = BuildKey::of("/ci", "nobody", "knows");
+    let clock = Clock { executor: "local".into(), kind: ClockKind::Queued, build: nobody.clone(), attempt: 1 };
+    let later = jiff::Timestamp::now() + Duration::from_hours(1);
+    bus.arm(&clock, later, &derived_traceparent(&nobody)).await.unwrap();
+    for expression in expressions() {
+        let (metrics, labels) = named(expression);
+        for metric in metrics {
+            if labels.contains("model") {
+                let said = |name: &str| OF_MODELS.contains(&format!("\"{name}\""));
+                assert!(said(metric) && labels.iter().all(|label| said(label)), "{metric} with {labels:?}");
+                continue;
+            }
+            until(&format!("{metric} with {labels:?} is told"), Duration::from_mins(1), async || {
+                let told = told(&services).await;
+                let has = |line: &str, label: &str| line.contains(&format!("{{{label}=")) || line.contains(&format!(",{label}="));
+                let is = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
+                told.lines().filter(is).any(|line| labels.iter().all(|label| has(line, label))).then_some(())
+            })
+            .await;
+        }
+    }
+    assert!(services.stop().await.is_empty());
+    stack.stop().await;
+}
+
+/// What all services tell at `/metrics`.
+async fn told(services: &Services) -> String {
+    let mut told = String::new();
+    for (_, service) in services.iter() {
+        let Some(ready) = service.address() else { continue };
+        let Ok(answer) = reqwest::get(ready.replace("/readyz", "/metrics")).await else { continue };
+        told.push_str(&answer.text().await.unwrap_or_default());
+    }
+    told
+}
