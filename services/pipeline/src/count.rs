@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, StringArray, cast::AsArray};
+use arrow_array::{Array, ArrayRef, Float64Array, cast::AsArray, types::Int32Type};
 use arrow_schema::DataType;
 use switchyard_drift::{Column as Counted, Fold, MISSING, MISSING_NAME, WindowCounts};
 
 use crate::{
     error::{Error, Result},
-    table::{Column, Field, Format, Input, Kind, column_of, open_arrow, read},
+    table::{Column, Field, Format, Input, Kind, column_of, open_coded, read},
 };
 
 /// How many rows are counted at once: few enough that a column of them stays close to the processor.
@@ -37,7 +37,7 @@ fn by_rows(fold: &Fold, window: &mut WindowCounts, input: &Input) -> Result<()> 
 }
 
 fn columnar(fold: &Fold, window: &mut WindowCounts, input: &Input) -> Result<()> {
-    let (reader, order) = open_arrow(input, fold.names(), ROWS)?;
+    let (reader, order) = open_coded(input, fold.names(), ROWS)?;
     for batch in reader {
         let batch = batch?;
         let held = |(at, place): (usize, &usize)| {
@@ -76,7 +76,7 @@ impl Held {
     fn of_array(fold: &Fold, at: usize, array: &ArrayRef) -> Result<Self> {
         match (array.data_type(), fold.is_numeric(at)) {
             (DataType::Float64, true) => Ok(Self::of_floats(array.as_primitive())),
-            (DataType::Utf8, false) => Ok(Self::of_texts(fold, at, array.as_string())),
+            (DataType::Dictionary(..), false) => Self::of_coded(fold, at, array),
             (of, numeric) => {
                 let wrong = || {
                     let wanted = if numeric { "numbers" } else { "names" };
@@ -95,8 +95,17 @@ impl Held {
         Self::Numbers(array.iter().map(|value| value.unwrap_or(MISSING)).collect())
     }
 
-    fn of_texts(fold: &Fold, at: usize, array: &StringArray) -> Self {
-        Self::Codes(array.iter().map(|text| text.map_or(MISSING_NAME, |text| fold.code(at, text))).collect())
+    /// Each different name is looked up once, and its code is taken for every row that has it.
+    fn of_coded(fold: &Fold, at: usize, array: &ArrayRef) -> Result<Self> {
+        let no_names = || Error::new(format!("holds {}, and the profile has names there", array.data_type()));
+        let places = array.as_dictionary_opt::<Int32Type>().ok_or_else(no_names)?;
+        let names = places.values().as_string_opt::<i32>().ok_or_else(no_names)?;
+        let codes: Vec<u32> = names.iter().map(|name| name.map_or(MISSING_NAME, |name| fold.code(at, name))).collect();
+        let code = |place: i32| usize::try_from(place).ok().and_then(|place| codes.get(place)).copied().unwrap_or(MISSING_NAME);
+        if places.null_count() == 0 {
+            return Ok(Self::Codes(places.keys().values().iter().map(|place| code(*place)).collect()));
+        }
+        Ok(Self::Codes(places.keys().iter().map(|place| place.map_or(MISSING_NAME, code)).collect()))
     }
 
     fn counted(&self) -> Counted<'_> {

@@ -32,7 +32,7 @@ pub(super) fn count(args: &Args) -> Result<()> {
     for url in &args.urls {
         let source = Source::open(url)?;
         for file in source.files()? {
-            let (path, ..) = source.fetch(&file, &scratch.path().join("rows"))?;
+            let path = source.bring(&file, &scratch.path().join("rows"))?;
             let input = Input { path, name: file.url.clone(), format: Format::of(&file.url)? };
             fold(&fold_of, &mut window, &input).map_err(|error| error.file(&file.url).at("count"))?;
         }

@@ -35,7 +35,7 @@ pub(super) fn transform(args: &Args) -> Result<()> {
     let source = Source::open(&args.input)?;
     let files = source.files()?;
     let [file] = files.as_slice() else { return Err(Error::new("more than one file; give one").file(&args.input)) };
-    let (path, ..) = source.fetch(file, &scratch.path().join("rows"))?;
+    let path = source.bring(file, &scratch.path().join("rows"))?;
     let input = Input { path, name: file.url.clone(), format: Format::of(&file.url)? };
     let mut inputs: Vec<Field> = preprocessing.inputs();
     let parts = if args.labels { Parts::Labelled } else { Parts::Features };

@@ -7,6 +7,8 @@ mod fit;
 mod label;
 mod seen;
 mod step;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use serde::{Deserialize, Serialize};

@@ -7,10 +7,13 @@ use arrow_array::{
     LargeStringArray, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
-use arrow_schema::{DataType, TimeUnit};
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+use arrow_schema::{DataType, Schema, TimeUnit};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    },
+    errors::ParquetError,
 };
 
 use super::{
@@ -32,9 +35,17 @@ pub(super) fn count(path: &Path) -> Result<u64> {
     Ok(u64::try_from(builder(&input)?.metadata().file_metadata().num_rows()).unwrap_or_default())
 }
 
-/// Arrow's own batches of these columns, in this order of names, for who counts without looking at single rows.
-pub(crate) fn open_arrow(input: &Input, names: &[String], batch: usize) -> Result<(ParquetRecordBatchReader, Vec<usize>)> {
-    let builder = builder(input)?;
+/// Arrow's own batches of these columns, and where in them each is.
+fn open_plain(input: &Input, names: &[String], batch: usize) -> Result<(ParquetRecordBatchReader, Vec<usize>)> {
+    project(builder(input)?, input, names, batch)
+}
+
+fn project(
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    input: &Input,
+    names: &[String],
+    batch: usize,
+) -> Result<(ParquetRecordBatchReader, Vec<usize>)> {
     let there: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let place = |name: &String| there.iter().position(|it| it == name).ok_or_else(|| no_column(input, name, &there));
     let roots = names.iter().map(place).collect::<Result<Vec<_>>>()?;
@@ -47,9 +58,27 @@ pub(crate) fn open_arrow(input: &Input, names: &[String], batch: usize) -> Resul
     Ok((builder.with_projection(mask).with_batch_size(batch).build().map_err(|e| Error::from(e).file(&input.name))?, order))
 }
 
+/// Arrow's own batches of these columns, and where in them each is, with texts as places in a list of different ones, as most writers keep them: each is then looked at once.
+pub(crate) fn open_coded(input: &Input, names: &[String], batch: usize) -> Result<(ParquetRecordBatchReader, Vec<usize>)> {
+    let of_file = |error: ParquetError| Error::from(error).file(&input.name);
+    let file = File::open(&input.path).tried("open", &input.name)?;
+    let plain = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true)).map_err(of_file)?;
+    let coded = |field: &arrow_schema::FieldRef| {
+        if *field.data_type() != DataType::Utf8 {
+            return Arc::clone(field);
+        }
+        let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        Arc::new(field.as_ref().clone().with_data_type(coded))
+    };
+    let schema: Vec<_> = plain.schema().fields().iter().map(coded).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(schema)));
+    let coded = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options).map_err(of_file)?;
+    project(ParquetRecordBatchReaderBuilder::new_with_metadata(file, coded), input, names, batch)
+}
+
 pub(super) fn read(input: &Input, fields: &Arc<[Field]>) -> Result<Rows> {
     let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-    let (reader, order) = open_arrow(input, &names, BATCH)?;
+    let (reader, order) = open_plain(input, &names, BATCH)?;
     let (input, fields) = (input.clone(), Arc::clone(fields));
     let mut before = 0;
     Ok(Box::new(reader.map(move |batch| {

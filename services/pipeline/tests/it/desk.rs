@@ -30,9 +30,8 @@ pub(crate) struct Desk {
 /// Trains nothing: the model is the file of parameters.
 pub(crate) const TRAIN: &str = r#"cp "$SWITCHYARD_PARAMS" "$SWITCHYARD_MODEL_OUT""#;
 
-/// Predicts by the column `score`, which is the second.
-pub(crate) const PREDICT: &str =
-    r#"awk -F, 'NR == 1 { print "id,prediction" } NR > 1 { print $1 "," $2 }' "$SWITCHYARD_TEST" > "$SWITCHYARD_PREDICTIONS""#;
+/// Predicts by the column `score`, which is the second, held between 0 and 1.
+pub(crate) const PREDICT: &str = r#"awk -F, 'NR == 1 { print "id,prediction" } NR > 1 { print $1 "," ($2 < 0 ? 0 : $2 > 1 ? 1 : $2) }' "$SWITCHYARD_TEST" > "$SWITCHYARD_PREDICTIONS""#;
 
 impl Desk {
     pub(crate) fn new() -> Self {

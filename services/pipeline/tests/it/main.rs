@@ -12,4 +12,8 @@ mod bad;
 mod desk;
 mod kept;
 mod killed;
+mod memory;
 mod run;
+mod server;
+mod sources;
+mod tools;
