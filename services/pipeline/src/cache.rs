@@ -123,7 +123,15 @@ impl<'a> Cache<'a> {
         let list: List = serde_json::from_slice(&text).map_err(unwritten)?;
         if let Some(folder) = self.store.local(&format!("cache/{digest}")) {
             write_durably(&half.path().join(LIST), &text)?;
-            settle(half, &folder)?;
+            if fs::rename(half.path(), &folder).is_ok() {
+                let _ = half.keep();
+                return Ok((folder, list));
+            }
+            // Another run was first. What it has made stands, unless it is damaged: somebody may be reading it.
+            if let Some(found) = self.found(digest)? {
+                return Ok(found);
+            }
+            replace(half, &folder)?;
             return Ok((folder, list));
         }
         for name in list.files.keys() {
@@ -131,7 +139,7 @@ impl<'a> Cache<'a> {
         }
         self.store.put_bytes(&format!("cache/{digest}/{LIST}"), &text)?;
         let folder = self.scratch.path().join(digest);
-        settle(half, &folder)?;
+        replace(half, &folder)?;
         Ok((folder, list))
     }
 }
@@ -199,16 +207,14 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     write().tried("write", path.display())
 }
 
-/// Gives a finished folder its name. Another run may have been first: its folder holds the same, unless it is damaged.
-fn settle(half: TempDir, folder: &Path) -> Result<()> {
+/// Gives a finished folder its name, in the place of any other.
+fn replace(half: TempDir, folder: &Path) -> Result<()> {
     let half = half.keep();
-    if fs::rename(&half, folder).is_ok() {
-        return Ok(());
-    }
     let aside = half.with_extension("old");
-    let replaced = fs::rename(folder, &aside).and_then(|()| fs::rename(&half, folder));
+    let _ = fs::rename(folder, &aside);
+    let named = fs::rename(&half, folder);
     let _ = fs::remove_dir_all(&aside);
-    replaced.tried("write", folder.display())
+    named.tried("write", folder.display())
 }
 
 /// Removes what runs that were killed have left.

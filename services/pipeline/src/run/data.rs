@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use switchyard_model::{By, Category, Fold, Rows, TableFormat, Transform, Unknown};
+use switchyard_model::{By, Category, Fold, Rows, TableFormat, Task, Transform, Unknown};
 
 use super::Job;
 use crate::{
@@ -100,9 +100,21 @@ impl<'a> Job<'a> {
         named.chain(self.model.split.columns()).map(str::to_owned).collect()
     }
 
+    /// The columns that are texts whatever they look like: names of rows, of classes and of categories, and features that are
+    /// preprocessed as text.
     fn texts(&self) -> BTreeSet<String> {
-        let columns = self.model.preprocess.columns.iter();
-        columns.filter(|(_, transforms)| as_text(transforms)).map(|(name, _)| name.clone()).collect()
+        let data = &self.model.data;
+        let names = [Some(&data.key), Some(&data.label.column).filter(|_| data.label.task == Task::Multiclass), self.category()];
+        let names = names.into_iter().flatten().filter(|name| !data.features.contains(name));
+        let features = self.model.preprocess.columns.iter().filter(|(_, transforms)| as_text(transforms));
+        names.chain(features.map(|(name, _)| name)).cloned().collect()
+    }
+
+    fn category(&self) -> Option<&String> {
+        match &self.model.split.by {
+            By::Category(category) | By::Hybrid { category, .. } => Some(&category.column),
+            By::Ratio | By::Index(_) => None,
+        }
     }
 
     /// Whether a column is filled from the rows around it.

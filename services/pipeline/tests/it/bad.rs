@@ -29,6 +29,14 @@ fn a_value_of_another_kind_names_file_row_and_column() {
 }
 
 #[test]
+fn keys_may_look_like_numbers_and_not_be() {
+    let mut desk = Desk::new();
+    desk.write("rows-1.csv", &rows_with("X300,1767300000,0.5,free,1"));
+    desk.data = ", where: 'id != \"7\"'".into();
+    assert_eq!(desk.run(&[])["outcome"], "passed");
+}
+
+#[test]
 fn a_column_that_is_not_there_names_the_file_and_what_is_there() {
     let error = error(&Desk::rows(0, 300), |desk| desk.features = "[score, plan, age]".into());
     has(&error, &["fetch: ", "rows-1.csv, column `age`", "there are: id, at, score, plan, bought"]);

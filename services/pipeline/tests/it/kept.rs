@@ -96,3 +96,22 @@ fn what_is_damaged_in_the_cache_is_made_again() {
     assert_eq!(desk.record(&first)["digest"], desk.record(&second)["digest"]);
     assert!(!cached(&desk, &second).contains("train"));
 }
+
+#[test]
+fn two_runs_at_once_come_to_one_result() {
+    let desk = Desk::new();
+    desk.write("rows-1.csv", &Desk::rows(0, 1500));
+    let file = desk.file();
+    let both = [0, 1].map(|_| {
+        let mut command = desk.command(&["run", file.to_str().unwrap(), "--json"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    });
+    let results = both.map(|child| {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    });
+    for what in ["run", "model", "preprocessing", "profile", "metrics"] {
+        assert_eq!(results[0][what], results[1][what], "{what}");
+    }
+}
