@@ -78,7 +78,16 @@ impl Broker {
 
     /// Publishes packets as the default tenant's CI system and waits until all are stored.
     pub(crate) async fn load(&self, packets: impl Iterator<Item = anyhow::Result<Packet>> + Send) -> anyhow::Result<()> {
-        let js = jetstream::new(self.connect_publisher().await?);
+        self.load_as(&Nats::publisher("default"), packets).await
+    }
+
+    /// Publishes packets as one of its users and waits until all are stored.
+    pub(crate) async fn load_as(
+        &self,
+        user: &str,
+        packets: impl Iterator<Item = anyhow::Result<Packet>> + Send,
+    ) -> anyhow::Result<()> {
+        let js = jetstream::new(self.connect(user).await?);
         let mut sent = stream::iter(packets).map(|packet| async { publish(&js, packet?).await }).buffer_unordered(LOADED_AT_ONCE);
         while let Some(stored) = sent.next().await {
             stored?;

@@ -23,6 +23,12 @@ impl Cpu {
         used("self")
     }
 
+    /// The processor time of the children of this process that have ended, up to now.
+    pub(crate) fn of_children() -> Duration {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        ticks(&stat, 13).map_or(Duration::ZERO, |ticks| TICK * ticks)
+    }
+
     /// Since then.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { client: self.client.saturating_sub(before.client), server: self.server.saturating_sub(before.server) }
@@ -31,12 +37,13 @@ impl Cpu {
 
 fn used(process: &str) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    ticks(&stat).map_or(Duration::ZERO, |ticks| TICK * ticks)
+    ticks(&stat, 11).map_or(Duration::ZERO, |ticks| TICK * ticks)
 }
 
-/// User and system time are the 14th and 15th field; the second, the name in brackets, may hold anything.
-fn ticks(stat: &str) -> Option<u32> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+/// User and system time are the 14th and 15th field, those of ended children the two after; the second, the name in brackets, may
+/// hold anything. So many fields after the name are left out.
+fn ticks(stat: &str, before: usize) -> Option<u32> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(before);
     let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(user + system)
 }
@@ -47,7 +54,8 @@ mod tests {
 
     #[test]
     fn both_kinds_of_time_count_whatever_the_process_is_called() {
-        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 1"), Some(42));
-        assert_eq!(ticks(""), None);
+        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 5 6 20 0 1", 11), Some(42));
+        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 5 6 20 0 1", 13), Some(11));
+        assert_eq!(ticks("", 11), None);
     }
 }

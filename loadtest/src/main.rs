@@ -7,6 +7,7 @@ mod broker;
 mod chaos;
 mod cpu;
 mod decide;
+mod drift;
 mod figures;
 mod launch;
 mod route;
@@ -36,6 +37,8 @@ enum Command {
     Launch(launch::Args),
     /// Kills, freezes and restarts everything while builds go through, then audits what became of them.
     Chaos(chaos::Args),
+    /// Counts rows out of files and messages, and decides windows: how many a core, and how soon.
+    Drift(drift::Args),
     /// Lets very many clocks run out together: how late each is, and whether each fires once although the broker dies.
     Timers(timers::Args),
 }
@@ -48,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Route(args) => route::run(&args).await,
         Command::Launch(args) => launch::run(&args).await,
         Command::Chaos(args) => Box::pin(chaos::run(&args)).await,
+        Command::Drift(args) => drift::run(&args).await,
         Command::Timers(args) => timers::run(&args).await,
     };
     match done {

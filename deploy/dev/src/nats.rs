@@ -131,7 +131,8 @@ impl Nats {
         permissions::publisher_of(tenant)
     }
 
-    /// How `user` presents itself: `provision`, `router`, `launcher`, `reaper`, `trainer`, `cli`, `loadtest`, `publisher-<tenant>`.
+    /// How `user` presents itself: `provision`, `router`, `launcher`, `reaper`, `trainer`, `models`, `cli`,
+    /// `loadtest`, `publisher-<tenant>`.
     ///
     /// # Errors
     /// When there is no such user.

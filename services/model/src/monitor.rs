@@ -221,18 +221,25 @@ pub enum Statistic {
     Linf,
     /// Hellinger distance.
     Hellinger,
+    /// Total variation distance.
+    Tvd,
+    /// Kullback–Leibler divergence of the reference from the window, in nats.
+    Kl,
     /// The difference of the share of rows without a usable value.
     Missing,
+    /// The difference of the share of values that the reference does not have.
+    Unseen,
 }
 
 words! {
     written Statistic {
         "ks" => Self::Ks, "psi" => Self::Psi, "js" => Self::Js, "wasserstein" => Self::Wasserstein, "chi2" => Self::Chi2,
-        "linf" => Self::Linf, "hellinger" => Self::Hellinger, "missing" => Self::Missing,
+        "linf" => Self::Linf, "hellinger" => Self::Hellinger, "tvd" => Self::Tvd, "kl" => Self::Kl, "missing" => Self::Missing,
+        "unseen" => Self::Unseen,
     }
 }
 
-const STATISTICS: &[&str] = &["ks", "psi", "js", "wasserstein", "chi2", "linf", "hellinger", "missing"];
+const STATISTICS: &[&str] = &["ks", "psi", "js", "wasserstein", "chi2", "linf", "hellinger", "tvd", "kl", "missing", "unseen"];
 
 impl Watched {
     /// What is asked of a feature that is not named.
@@ -259,7 +266,7 @@ impl Read for Watched {
         let place = at.key(&key.text);
         let statistic = <Statistic as switchyard_file::Word>::parse(&key.text).ok()?;
         let threshold = f64::read(value, &place, problems)?;
-        let most = if matches!(statistic, Statistic::Psi | Statistic::Wasserstein) { f64::INFINITY } else { 1.0 };
+        let most = if matches!(statistic, Statistic::Psi | Statistic::Wasserstein | Statistic::Kl) { f64::INFINITY } else { 1.0 };
         if threshold <= 0.0 || threshold > most {
             let rule = if most > 1.0 { "must be more than 0" } else { "must be more than 0 and at most 1" };
             problems.add(&place, value.line, format!("the threshold {threshold} {rule}"));

@@ -126,7 +126,10 @@ fn measure(statistic: Statistic) -> Measure {
         Statistic::Chi2 => Measure::ChiSquared,
         Statistic::Linf => Measure::LInfinity,
         Statistic::Hellinger => Measure::Hellinger,
+        Statistic::Tvd => Measure::TotalVariation,
+        Statistic::Kl => Measure::Kl,
         Statistic::Missing => Measure::Missing,
+        Statistic::Unseen => Measure::Unseen,
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .done(),
         trainer(),
         operator(),
+        model_servers(),
     ];
     table.extend(tenants.iter().map(|tenant| publisher(tenant)));
     table
@@ -108,6 +109,12 @@ fn trainer() -> Permissions {
 fn publisher(tenant: &str) -> Permissions {
     let user = publisher_of(tenant);
     Permissions { publish: vec![format!("ci.{tenant}.>")], subscribe: vec![format!("{}.>", inbox(&user))], user }
+}
+
+/// Model servers and their loggers: they say what models see, and nothing else.
+fn model_servers() -> Permissions {
+    let user = "models".to_owned();
+    Permissions { publish: vec!["inference.>".to_owned()], subscribe: vec![format!("{}.>", inbox(&user))], user }
 }
 
 /// The command line: reads everything, asks for builds and cancels, applies fleets and models, feeds these, empties DEAD.
@@ -250,6 +257,15 @@ mod tests {
         assert!(may_publish("publisher-default", "ci.default.dev.cdevents.build.queued.0.3.0"));
         assert!(!may_publish("publisher-default", "ci.other.dev.cdevents.build.queued.0.3.0"));
         assert!(!may_publish("publisher-default", "$JS.API.STREAM.INFO.CI"));
+    }
+
+    #[test]
+    fn model_servers_say_what_models_see_and_nothing_else() {
+        assert!(may_publish("models", "inference.churn.0"));
+        for subject in ["ci.default.x", "yard.x", "$KV.trainer.window.churn.0", "dead.x"] {
+            assert!(!may_publish("models", subject), "{subject}");
+        }
+        assert!(!may_publish("publisher-default", "inference.churn.0"));
     }
 
     #[test]

@@ -101,6 +101,30 @@ async fn another_reference_begins_windows_anew_with_the_next_number() {
     yard.stop().await;
 }
 
+/// Files are counted by another program; here a few lines of shell stand for it, and what it prints was counted before.
+#[tokio::test]
+async fn a_file_is_counted_whole_into_one_window_and_one_that_cannot_be_is_kept() {
+    let yard = Yard::start().await;
+    yard.apply("churn", "{window: {rows: 100}, minSamples: 50}").await;
+    let counts = yard.folder().join("counts.json");
+    std::fs::write(&counts, serde_json::to_vec(&yard::counts(250)).unwrap()).unwrap();
+    let program = yard.program(&format!(
+        "#!/bin/sh\n[ \"$1 $2\" = 'count --profile' ] && grep -q columns \"$3\" || exit 2\n\
+         [ \"$4\" = s3://lake/a.parquet ] || {{ echo \"$4: there is no such file\" >&2; exit 1; }}\ncat {}\n",
+        counts.display()
+    ));
+    let mut replica = yard.replica_with(&program);
+    for (id, url) in [("1", "s3://lake/b.parquet"), ("2", "s3://lake/a.parquet")] {
+        yard.publish_file("churn", id, url).await;
+    }
+    let told = until("the window is judged", async || yard.told("churn").await.remove(&1)).await;
+    assert_eq!((told.rows, told.unreadable), (250, 1));
+    let letters = yard.bus.dead_letters().await.unwrap();
+    assert_eq!(letters[0].letter.reason, "s3://lake/b.parquet: s3://lake/b.parquet: there is no such file");
+    replica.kill().await.unwrap();
+    yard.stop().await;
+}
+
 /// What a window said, without what differs between models and times.
 fn said(judged: &Judged) -> Value {
     let mut value = serde_json::to_value(judged).unwrap();

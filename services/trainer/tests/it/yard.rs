@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -12,7 +14,7 @@ use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 use switchyard_bus::{Bus, Sizes, provision};
 use switchyard_dev::{Stack, StackOptions};
-use switchyard_drift::{Column, Fold, Kind, Profile, Survey};
+use switchyard_drift::{Column, Fold, Kind, Profile, Survey, WindowCounts};
 use switchyard_trainer::{Judged, Pinned};
 use tokio::{
     process::{Child, Command},
@@ -63,10 +65,28 @@ impl Yard {
 
     /// A replica, as the trainer's own user; it dies with the value.
     pub(crate) fn replica(&self) -> Child {
+        self.replica_with(Path::new("/nonexistent"))
+    }
+
+    /// A folder that is gone with the yard.
+    pub(crate) fn folder(&self) -> &Path {
+        self.stack.folder()
+    }
+
+    /// A program of this text.
+    pub(crate) fn program(&self, text: &str) -> PathBuf {
+        let path = self.folder().join("program");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A replica that has files counted by a program.
+    pub(crate) fn replica_with(&self, pipeline: &Path) -> Child {
         let user = self.stack.nats().credentials("trainer").unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard-watch-probe"));
         command.env("NATS_URL", self.stack.nats().url()).env("NATS_USER", &user.user).env("NATS_PASSWORD", &user.password);
-        command.args(["--listen", "off"]).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap()
+        command.args(["--listen", "off", "--pipeline"]).arg(pipeline).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap()
     }
 
     /// Publishes as a model server does that sets no `Nats-Msg-Id`.
@@ -77,6 +97,18 @@ impl Yard {
         }
         let subject = format!("inference.{model}.{partition}");
         let sent = self.bus.jetstream().publish_with_headers(subject, headers, message.data.to_string().into()).await;
+        sent.unwrap().await.unwrap();
+    }
+
+    /// Says where a file of rows is.
+    pub(crate) async fn publish_file(&self, model: &str, id: &str, url: &str) {
+        let mut headers = HeaderMap::new();
+        let attributes =
+            [("specversion", "1.0"), ("id", id), ("source", "/lake"), ("type", "switchyard.inference.rows"), ("dataref", url)];
+        for (name, value) in attributes {
+            headers.insert(format!("ce-{name}").as_str(), value);
+        }
+        let sent = self.bus.jetstream().publish_with_headers(format!("inference.{model}.0"), headers, "".into()).await;
         sent.unwrap().await.unwrap();
     }
 
@@ -205,6 +237,16 @@ pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T
         assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// So many rows like the reference's, counted.
+pub(crate) fn counts(rows: usize) -> WindowCounts {
+    let (mut draw, fold) = (Draw(9), Fold::new(&profile()));
+    let mut counts = fold.window();
+    for _ in 0..rows {
+        fold.count(&mut counts, &[Column::Numbers(&[draw.uniform()]), Column::Names(&[Some(draw.plan())])], 1).unwrap();
+    }
+    counts
 }
 
 fn profile() -> Profile {
