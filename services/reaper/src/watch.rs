@@ -10,7 +10,7 @@ use switchyard_executor::{Executor, Observed, Seen, Unreachable};
 use switchyard_runtime::Context;
 use tracing::{debug, warn};
 
-use crate::{ReapError, Reaper, act::Target, gone};
+use crate::{Act, ReapError, Reaper, act::Target, gone};
 
 /// How many pods are judged at once.
 const AT_ONCE: usize = 64;
@@ -114,6 +114,14 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// # Errors
     /// Whatever stood in the way; doing it again is safe.
     pub async fn gone(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), ReapError> {
+        let record = self.bus.read(build).await?.map(|(record, _)| record);
+        let ends = |acts: &[Act]| acts.iter().any(|act| matches!(act, Act::Decide(_)));
+        // A watch also says so of a pod that somebody has taken its labels off; a look finds it, and has it known again.
+        if ends(&gone(record.as_ref(), attempt, uid))
+            && self.executor.look(build, attempt).await?.is_some_and(|pod| pod.uid == uid)
+        {
+            return Ok(());
+        }
         self.act(Target { build, attempt, uid: Some(uid) }, |record| gone(record, attempt, uid)).await.map(drop)
     }
 

@@ -38,6 +38,21 @@ pub(crate) fn attempt_of(pod: &Pod) -> Option<(BuildKey, u32)> {
     Some((label(BUILD)?.parse().ok()?, label(ATTEMPT)?.parse().ok()?))
 }
 
+/// By what a watch knows the pod of an attempt.
+pub(crate) fn labels(build: &BuildKey, attempt: u32, executor: &str) -> [(String, String); 3] {
+    [(BUILD, build.to_string()), (ATTEMPT, attempt.to_string()), (EXECUTOR, executor.to_owned())]
+        .map(|(name, value)| (name.to_owned(), value))
+}
+
+/// Whether the pod of that attempt's name is ours, but somebody has taken off or changed a label by which it is known. One that
+/// says another executor is another's.
+pub(crate) fn has_lost_labels(pod: &Pod, build: &BuildKey, attempt: u32, executor: &str) -> bool {
+    let ours = pod.finalizers().iter().any(|finalizer| finalizer == FINALIZER) && pod.annotations().contains_key(LIMITS);
+    let foreign = pod.labels().get(EXECUTOR).is_some_and(|label| label != executor);
+    let whole = labels(build, attempt, executor).iter().all(|(name, value)| pod.labels().get(name) == Some(value));
+    ours && !foreign && !whole
+}
+
 /// Whether the pod belongs to that executor.
 pub(crate) fn is_of(pod: &Pod, executor: &str) -> bool {
     pod.labels().get(EXECUTOR).is_some_and(|label| label == executor)

@@ -18,7 +18,7 @@ mod refusal;
 mod token;
 mod watch;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures::stream::BoxStream;
 use http::header::CONTENT_TYPE;
@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 use switchyard_events::BuildKey;
 use switchyard_fleet::Executor as Place;
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::warn;
 
 pub use connect::ConnectError;
 pub use examine::{Class, Machine};
@@ -76,8 +77,11 @@ impl Kubernetes {
 
     /// The pod of that name, if it is one of ours.
     async fn ours(&self, build: &BuildKey, attempt: u32) -> Result<Option<Observed>, Refusal> {
-        let pod = self.get(&marks::pod_name(build, attempt)).await?;
-        let Some(pod) = pod.filter(|pod| marks::is_of(pod, &self.place.name)) else { return Ok(None) };
+        let Some(mut pod) = self.get(&marks::pod_name(build, attempt)).await? else { return Ok(None) };
+        if marks::has_lost_labels(&pod, build, attempt, &self.place.name) {
+            self.label_again(&mut pod, build, attempt).await?;
+        }
+        let Some(pod) = Some(pod).filter(|pod| marks::is_of(pod, &self.place.name)) else { return Ok(None) };
         let observed = observe(&pod, &[]);
         match &observed {
             Some(seen) if seen.phase == Phase::Pending && seen.reason.is_none() => {
@@ -85,6 +89,17 @@ impl Kubernetes {
             }
             _ => Ok(observed),
         }
+    }
+
+    /// Puts back what somebody has taken off: by its labels a watch knows the pod, and would take it for gone.
+    async fn label_again(&self, pod: &mut Pod, build: &BuildKey, attempt: u32) -> Result<(), Refusal> {
+        let labels: BTreeMap<_, _> = marks::labels(build, attempt, &self.place.name).into();
+        let change = json!({"metadata": {"uid": pod.uid(), "labels": labels}});
+        let question = self.pods().patch(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(change));
+        self.ask::<IgnoredAny>(question).await?;
+        warn!(pod = pod.name_any(), "somebody had taken off labels of ours: they are there again");
+        pod.labels_mut().extend(labels);
+        Ok(())
     }
 
     /// What the cluster's events say of that uid. They only explain: where they cannot be read, nothing is explained.

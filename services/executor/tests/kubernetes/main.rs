@@ -77,6 +77,29 @@ async fn only_the_named_uid_is_ungated_deleted_and_released() {
 }
 
 #[tokio::test]
+async fn a_pod_whose_labels_were_taken_off_is_found_and_known_again_but_for_anothers() {
+    use kube::api::{Patch, PatchParams};
+
+    let (yard, launch) = (Yard::new("labels").await, lasting(1));
+    let mut watch = yard.reaper.watch();
+    assert_eq!(next(&mut watch).await, Seen::Synced);
+    let uid = yard.launcher.create(&launch).await.unwrap();
+    assert_eq!(present(next(&mut watch).await).uid, uid);
+    let label = async |key: &str, value: Option<&str>| {
+        let change = serde_json::json!({"metadata": {"labels": {key: value}}});
+        yard.pods.patch(&name(&launch), &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    };
+    label("switchyard.dev/executor", None).await;
+    assert!(matches!(next(&mut watch).await, Seen::Gone { uid: gone, .. } if gone == uid), "a watch can say no better");
+    assert_eq!(yard.look(&launch).await.unwrap().uid, uid);
+    assert_eq!(present(next(&mut watch).await).uid, uid, "it is watched again");
+    label("switchyard.dev/build", Some("nonsense")).await;
+    assert_eq!(yard.look(&launch).await.unwrap().build, launch.build);
+    label("switchyard.dev/executor", Some("another")).await;
+    assert_eq!(yard.look(&launch).await, None, "it says that it is another executor's");
+}
+
+#[tokio::test]
 async fn a_deleted_pod_stays_until_it_is_released() {
     let yard = Yard::new("finalizer").await;
     let (gated, running) = (launch(1), lasting(2));

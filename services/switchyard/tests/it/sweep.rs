@@ -122,3 +122,25 @@ async fn a_pod_that_is_deleted_while_every_reaper_is_down_still_reports() {
     yard.audit(&[build], PATIENCE).await;
     yard.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_pod_somebody_took_the_labels_off_goes_on_and_is_not_begun_again() {
+    use kube::api::{Patch, PatchParams};
+
+    let yard = Yard::start(false, 1).await;
+    let annotations = json!({"dev.switchyard/run-for": "5s"});
+    let mut builds = Vec::new();
+    for n in 0..4 {
+        let build = json!({"image": "registry.example/a:1", "cpu": "micro", "ram": "micro", "annotations": annotations});
+        builds.push(yard.publish(&format!("unlabelled-{n}"), build).await);
+    }
+    for build in &builds {
+        yard.record(build, "it runs", runs).await;
+        let bare = json!({"metadata": {"labels": {"switchyard.dev/executor": null, "switchyard.dev/build": null}}});
+        yard.api().patch(&format!("b-{build}-1"), &PatchParams::default(), &Patch::Merge(bare)).await.unwrap();
+    }
+    for (_, record) in yard.audit(&builds, PATIENCE).await {
+        assert_eq!((record.attempts.len(), reason(&record)), (1, Reason::Succeeded));
+    }
+    yard.stop().await;
+}
