@@ -2,12 +2,15 @@
 //!
 //! What `switchyard-pipeline` would do with data is done here by a script of a few lines: the decisions are what is tried.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, num::NonZeroUsize, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{Server, Services, ServicesOptions, Stack, StackOptions};
+use switchyard_drift::{Profile, Reference};
 use switchyard_events::{Asked, CdEvent, Drifted, Retrain};
 use switchyard_trainer::{
     Decider, Pinned, Registry,
@@ -47,7 +50,7 @@ run)
   esac
   mkdir -p "$home/store/runs/$run"
   for it in model preprocessing.json manifest.json; do echo "$run $it" >"$home/store/runs/$run/$it"; done
-  echo '{"rows":0,"columns":{}}' >"$home/store/runs/$run/profile.json"
+  cp "$home/profile.json" "$home/store/runs/$run/profile.json"
   of() { printf '{"path":"runs/%s/%s","sha256":"%s"}' "$run" "$1" "$(digest "$home/store/runs/$run/$1")"; }
   failed=''; [ "$says" = passed ] || failed='"auc 0.6 is below 0.7"'
   printf '{"run":"%s","outcome":"%s","metrics":{"auc":0.9}%s,"gate":{"failed":[%s]},"model":%s,"preprocessing":%s,"profile":%s,"manifest":%s,"rows":{"train":1,"eval":1,"test":1}}' \
@@ -74,6 +77,7 @@ impl School {
         let script = home.join("bin/switchyard-pipeline");
         fs::write(&script, PIPELINE.replace("home=HOME", &format!("home={}", home.display()))).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(home.join("profile.json"), profile()).unwrap();
         let fleet = stack.folder().join("fleet.yaml");
         fs::write(&fleet, FLEET).unwrap();
         let environment = [
@@ -120,6 +124,7 @@ impl School {
             store = self.home.join("store").display()
         );
         switchyard_model::read(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
+        fs::write(self.home.join(format!("{model}.yaml")), &text).unwrap();
         self.bus.apply_model(model, &text, None).await.unwrap().unwrap();
     }
 
@@ -204,6 +209,13 @@ impl School {
         assert!(self.services.stop().await.is_empty());
         self.stack.stop().await;
     }
+}
+
+/// The training fold of every model: ages from 0 to 99.
+fn profile() -> String {
+    let ages: Vec<_> = (0..100).map(|age| Some(f64::from(age))).collect();
+    let ages = Reference::numeric(&ages, NonZeroUsize::new(16).unwrap()).unwrap();
+    serde_json::to_string(&Profile::new(100, BTreeMap::from([("age".to_owned(), ages)]))).unwrap()
 }
 
 fn drift(reference: &str, number: u64) -> Seen {
@@ -360,6 +372,13 @@ async fn only_a_candidate_that_is_one_becomes_the_champion_and_it_can_be_taken_b
     assert_ne!(school.champion("churn").await, first);
     let status = school.model(&["status", "churn"]).await;
     assert!(status.contains("auc 0.9000") && status.contains("before     ") && status.contains(" promoted at "), "{status}");
+    let (file, rows) = (school.home.join("churn.yaml"), school.home.join("rows.jsonl"));
+    let lines: Vec<_> = (0..2000).map(|n| serde_json::json!({"id": n, "age": n % 100}).to_string()).collect();
+    fs::write(&rows, lines.join("\n")).unwrap();
+    let replayed = school.model(&["replay", file.to_str().unwrap(), "--from", rows.to_str().unwrap(), "--windows"]).await;
+    assert!(replayed.contains("window 2 of 1000 rows") && replayed.contains("2 windows, 0 drifts, 0 trainings"), "{replayed}");
+    let replayed = school.model(&["replay", file.to_str().unwrap(), "--since", "1h"]).await;
+    assert!(replayed.contains("nothing was seen in that time"), "{replayed}");
     assert!(school.model(&["restore", "churn"]).await.contains(first.as_deref().unwrap()));
     school.until_told("churn", "model.rolledback", None, 1).await;
     school.until_told("churn", "service.rolledback", None, 1).await;

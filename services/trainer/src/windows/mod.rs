@@ -20,4 +20,5 @@ mod tests;
 pub use judging::Course;
 pub use monitor::Monitor;
 pub use scores::Scores;
+pub(crate) use state::Taken;
 pub use state::{Part, State};

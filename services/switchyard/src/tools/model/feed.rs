@@ -35,11 +35,11 @@ pub(super) struct Args {
 }
 
 /// Rows, as the trainer reads them.
-const ROWS: &str = "switchyard.inference.rows";
+pub(super) const ROWS: &str = "switchyard.inference.rows";
 /// Labels, as the trainer reads them.
-const LABELS: &str = "switchyard.inference.labels";
+pub(super) const LABELS: &str = "switchyard.inference.labels";
 
-type Line = BTreeMap<String, Box<RawValue>>;
+pub(super) type Line = BTreeMap<String, Box<RawValue>>;
 
 pub(super) async fn feed(session: &Session<'_>, args: &Args) -> anyhow::Result<()> {
     let bus = session.bus().await?;
@@ -59,7 +59,7 @@ pub(super) async fn feed(session: &Session<'_>, args: &Args) -> anyhow::Result<(
     term::say(&format!("{rows} rows and {labels} labels in {events} events\n"))
 }
 
-fn lines(file: &Path) -> anyhow::Result<Box<dyn Iterator<Item = std::io::Result<String>>>> {
+pub(super) fn lines(file: &Path) -> anyhow::Result<Box<dyn Iterator<Item = std::io::Result<String>>>> {
     if file.as_os_str() == "-" {
         return Ok(Box::new(std::io::stdin().lines()));
     }
@@ -94,7 +94,7 @@ impl Feed<'_> {
     }
 }
 
-fn outgoing(model: &str, partition: u16, id: &str, kind: &str, lines: &[Line]) -> anyhow::Result<Outgoing> {
+pub(super) fn outgoing(model: &str, partition: u16, id: &str, kind: &str, lines: &[Line]) -> anyhow::Result<Outgoing> {
     let data = if kind == ROWS { json!({"rows": lines}) } else { json!({"labels": lines}) };
     let builder = EventBuilderV10::new().id(id).source(format!("/switchyard/feed/{model}")).ty(kind).subject(model);
     let event = builder.data("application/json", serde_json::to_string(&data)?).build()?;
@@ -103,14 +103,14 @@ fn outgoing(model: &str, partition: u16, id: &str, kind: &str, lines: &[Line]) -
 
 /// Lines of one partition.
 #[derive(Default)]
-struct Batch {
-    partition: u16,
-    rows: Vec<Line>,
-    labels: Vec<Line>,
+pub(super) struct Batch {
+    pub(super) partition: u16,
+    pub(super) rows: Vec<Line>,
+    pub(super) labels: Vec<Line>,
 }
 
 /// Where lines go: all of one key to one partition, which joins labels with predictions.
-struct Sorter<'a> {
+pub(super) struct Sorter<'a> {
     model: &'a Model,
     partitions: u16,
     most: usize,
@@ -118,13 +118,13 @@ struct Sorter<'a> {
 }
 
 impl<'a> Sorter<'a> {
-    fn new(model: &'a Model, batch: u16) -> Self {
+    pub(super) fn new(model: &'a Model, batch: u16) -> Self {
         let partitions = model.monitor.as_ref().map_or(1, |monitor| monitor.input.partitions.get());
         Self { model, partitions, most: batch.into(), open: BTreeMap::new() }
     }
 
     /// Takes a line; the batches that are full with it.
-    fn take(&mut self, text: &str) -> anyhow::Result<Vec<Batch>> {
+    pub(super) fn take(&mut self, text: &str) -> anyhow::Result<Vec<Batch>> {
         let data = &self.model.data;
         let mut line: Line = serde_json::from_str(text).context("a JSON object is expected")?;
         let Some(key) = line.get(&data.key).map(|key| key.get().trim_matches('"').to_owned()) else {

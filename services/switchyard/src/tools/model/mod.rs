@@ -2,6 +2,7 @@
 
 mod diff;
 mod feed;
+mod replay;
 mod status;
 mod train;
 
@@ -54,6 +55,8 @@ enum Action {
     Deny(Told<train::Waiting>),
     /// Makes an earlier champion serve again.
     Restore(Told<train::Former>),
+    /// Says what a model file would have done with what was seen: its windows, its verdicts, its trainings. Publishes nothing.
+    Replay(Told<replay::Args>),
     /// Publishes rows and labels of a file as a model server does.
     Feed(Told<feed::Args>),
 }
@@ -134,6 +137,7 @@ pub(crate) fn model(args: &Args) -> ExitCode {
         Action::Restore(Told { args, nats }) => {
             run(nats, async |session: &Session<'_>| train::restore(session.bus().await?, args).await)
         }
+        Action::Replay(Told { args, nats }) => run(nats, async |session: &Session<'_>| replay::replay(session, args).await),
         Action::Feed(Told { args, nats }) => run(nats, async |session: &Session<'_>| feed::feed(session, args).await),
     }
 }
