@@ -16,4 +16,5 @@ mod memory;
 mod run;
 mod server;
 mod sources;
+mod splits;
 mod tools;
