@@ -26,10 +26,10 @@ pub use cloudevent::{
 };
 pub use emit::{
     ArtifactPublished, Asked, BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted,
-    BuildStarted, CancelRequested, Cause, Change, DriftCleared, DriftDetected, Drifted, EmitError, ExecutorHeard, ModelEvaluated,
-    ModelPromoted, ModelRejected, ModelRolledBack, OfRun, Outgoing, ReferencePinned, Retrain, RetrainingFinished,
-    RetrainingRequested, RetrainingSkipped, RollBack, RunEnd, SOURCE, Says, ServiceChanged, Thread, Told, TrainingBuild, Why,
-    custom_data, finished, starting_trace,
+    BuildStarted, CancelRequested, Cause, Change, ColumnJudged, DriftCleared, DriftDetected, Drifted, EmitError, ExecutorHeard,
+    MetricJudged, ModelEvaluated, ModelPromoted, ModelRejected, ModelRolledBack, OfRun, Outgoing, ReferencePinned, Retrain,
+    RetrainingFinished, RetrainingRequested, RetrainingSkipped, RollBack, RunEnd, SOURCE, Says, ServiceChanged, Thread, Told,
+    TrainingBuild, Why, WindowJudged, custom_data, finished, starting_trace,
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{

@@ -4,6 +4,7 @@
 
 mod asked;
 mod cancel;
+mod datawindow;
 mod ended;
 mod envelope;
 mod reaped;
@@ -14,6 +15,7 @@ mod under_way;
 
 pub use asked::{Asked, OfRun, Retrain, RollBack};
 pub use cancel::{BuildExtended, CancelRequested};
+pub use datawindow::{ColumnJudged, MetricJudged, WindowJudged};
 pub use ended::{BuildFinished, finished};
 pub use reaped::{BuildReaped, ExecutorHeard};
 pub use retraining::{

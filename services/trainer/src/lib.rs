@@ -32,4 +32,4 @@ pub use registry::{Crown, HISTORY, Registry};
 pub use replay::{Happened, Imagined, Replay, ReplayError, words as replay_words};
 pub use trainer::{Args, Trainer};
 pub use watch::Watch;
-pub use windows::{Course, Monitor, Part, Scores, State};
+pub use windows::{Course, LastWindow, Monitor, Part, Scores, State};

@@ -6,6 +6,7 @@ mod local;
 mod place;
 mod supervise;
 mod traces;
+mod training;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -35,10 +36,11 @@ pub(crate) struct Args {
     /// The fleet file; without it one of deploy/config, with limits short enough to watch.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Publish the sample events: six builds that end in six ways.
+    /// Publish the sample events: six builds that end in six ways. Where python3 and switchyard-pipeline are there, a model is
+    /// trained too, its world changes, and it is trained again.
     #[arg(long)]
     demo: bool,
-    /// Stop once the demo has settled; exit code 0 only if each build ended as it should.
+    /// Stop once the demo has settled; exit code 0 only if everything went as it should.
     #[arg(long, requires = "demo")]
     exit_when_idle: bool,
     /// Send traces to this OTLP/HTTP collector instead of starting Jaeger.
@@ -71,6 +73,8 @@ struct Up {
     services: Services,
     traces: Traces,
     local: Local,
+    /// Whether the demo's model can be trained, or why not.
+    trains: Result<PathBuf, String>,
 }
 
 async fn up(args: &Args) -> anyhow::Result<ExitCode> {
@@ -82,7 +86,7 @@ async fn up(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let outcome = watch(args, &up, &shutdown).await;
     eprintln!("stopping …");
-    let Up { stack, services, traces, local } = up;
+    let Up { stack, services, traces, local, .. } = up;
     for name in services.stop().await {
         eprintln!("{name} did not end by itself");
     }
@@ -111,11 +115,16 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         Some(path) => std::path::absolute(path)?,
         None => place::write_fleet(&stack, shipped)?,
     };
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", traces.otlp_url().to_owned()), ("SWITCHYARD_BUILDS", local.folder())];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let trains = training::ready(&fleet, args.cluster);
+    let mut environment =
+        vec![("OTEL_EXPORTER_OTLP_ENDPOINT", traces.otlp_url().to_owned()), ("SWITCHYARD_BUILDS", local.folder())];
+    if let Ok(folder) = &trains {
+        environment.push(("PATH", training::path_with(folder)?));
+    }
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let options = services(path, executors, usize::from(args.replicas), environment)?;
     let services = Services::start(&stack, &options).await?;
-    let up = Up { stack, services, traces, local };
+    let up = Up { stack, services, traces, local, trains };
     place::announce(&up)?;
     Ok(up)
 }
@@ -135,12 +144,36 @@ async fn watch(args: &Args, up: &Up, shutdown: &Shutdown) -> anyhow::Result<Exit
     if args.demo {
         demo::publish(&up.stack, &up.traces).await?;
     }
-    let settled = async { if args.exit_when_idle { demo::settled(&bus).await } else { std::future::pending().await } };
+    let story = async {
+        match &up.trains {
+            Ok(_) => Some(Box::pin(training::Training::new(&up.stack, &bus).play()).await),
+            Err(_) => None,
+        }
+    };
+    let settled = async {
+        let story = if args.demo { tokio::join!(story, demo::settled(&bus)).0 } else { None };
+        if args.exit_when_idle { story } else { std::future::pending().await }
+    };
     tokio::select! {
         ended = supervise::supervise(&up.services) => ended?,
         shown = builds::live(&bus) => shown?,
-        () = settled => return demo::judge(&bus, up).await,
+        story = settled => return judge(&bus, up, story.as_deref()).await,
         () = shutdown.requested() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds what happened against what should have.
+async fn judge(bus: &Bus, up: &Up, story: Option<&[training::Part]>) -> anyhow::Result<ExitCode> {
+    let builds = demo::judge(bus).await?;
+    let model = match (story, &up.trains) {
+        (Some(story), _) => training::judge(story),
+        (None, Err(why)) => {
+            println!("\nthe demo's model was not trained: {why}");
+            true
+        }
+        (None, Ok(_)) => true,
+    };
+    let left = demo::nothing_left(up).await?;
+    Ok(if builds && model && left { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -21,7 +21,7 @@ pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf>
 
 /// Prints where everything is. Passwords stand only in a file that nobody else may read.
 pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
-    let Up { stack, services, traces, local } = up;
+    let Up { stack, services, traces, local, .. } = up;
     let env = environment(up)?;
     println!("NATS        {}   (a publisher is user {})", stack.nats().url(), Nats::publisher("default"));
     if let Some(query) = traces.query_url() {

@@ -30,6 +30,7 @@ clocks: {queued: 10m, pending: 1m, teardown: 10s, grace: 10s, linger: 0s}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_real_commands_and_each_build_ends_as_it_should() {
+    build_pipeline().await;
     let (mut up, mut lines) = up(&["--demo", "--exit-when-idle"]);
     let mut said = Vec::new();
     while let Some(line) = lines.next_line().await.unwrap() {
@@ -49,9 +50,32 @@ async fn the_demo_runs_real_commands_and_each_build_ends_as_it_should() {
         let row = said.lines().find(|line| line.starts_with(sample) && line.contains(" yes "));
         assert!(row.is_some_and(|row| row.contains(wanted)), "{sample}:\n{said}");
     }
+    for (part, wanted) in [
+        ("first model trained", "auc 0.8"),
+        ("rows as it knows them", "no drift"),
+        ("rows of another world", "2500 rows"),
+        ("drift detected", "visits "),
+        ("one retraining build", "really run on local"),
+        ("evaluated, promoted", "the champion's 0."),
+        ("reference re-pinned", "windows are compared with run"),
+        ("one trace for all of it", ""),
+        ("rows as the new one knows", "no drift"),
+    ] {
+        let row = said.lines().find(|line| line.starts_with(part) && line.contains(" yes "));
+        assert!(row.is_some_and(|row| row.contains(wanted)), "{part}:\n{said}");
+    }
     assert!(said.contains("NO ISOLATION") && said.contains("on local (no isolation)"), "{said}");
     assert!(said.contains("processes left: 0"), "{said}");
     assert_eq!(of(&folder(&said)), [0; 0], "no process is left");
+}
+
+/// Trainings run in a program of their own, which nothing here links.
+async fn build_pipeline() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--locked", "--package", "switchyard-pipeline"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(build.status().await.unwrap().success(), "switchyard-pipeline is built");
+    assert!(program().with_file_name("switchyard-pipeline").is_file(), "it stands beside the program");
 }
 
 #[tokio::test(flavor = "multi_thread")]

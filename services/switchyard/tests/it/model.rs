@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde_json::Value;
-use switchyard_bus::{Bus, Sizes, provision};
+use switchyard_bus::{Bus, Events as _, Sizes, provision};
 use switchyard_dev::{Stack, StackOptions};
+use switchyard_events::{ColumnJudged, WindowJudged};
 
 use crate::yard::{fails, says};
 
@@ -78,5 +79,27 @@ async fn a_model_is_checked_applied_compared_followed_and_rolled_back() {
     assert_eq!(inference.get_raw_message(2).await.unwrap().payload, r#"{"labels":[{"id":"7","label":1}]}"#);
     let wrong = fails(&stack, &["model", "feed", "churn"], "\n{\"id\": 7}\n").await;
     assert!(wrong.contains("line 2: the row has no feature of the model, and no label"), "{wrong}");
+
+    assert!(says(&stack, &["model", "report", "churn", "--out", "-"], "").await.contains("No window has been judged yet."));
+    let column =
+        |effect, drifted| ColumnJudged { measure: "ks".into(), effect, threshold: 0.1, p: 0.0, drifted, why: "so".into() };
+    let judged = WindowJudged {
+        model: "churn".into(),
+        window: 1,
+        reference: "r".into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        rows: 5000,
+        gaps: 3,
+        unreadable: 0,
+        late: 0,
+        drifted: vec!["age".into()],
+        columns: [("age".to_owned(), column(0.25, true)), ("plan".to_owned(), column(0.01, false))].into(),
+        performance: None,
+    };
+    bus.publish(judged.outgoing().unwrap()).await.unwrap();
+    let page = stack.folder().join("churn.html");
+    says(&stack, &["model", "report", "churn", "--out", page.to_str().unwrap()], "").await;
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("1 of 2 columns that are watched have drifted: age.") && page.contains("KS distance 0.250"), "{page}");
     stack.stop().await;
 }

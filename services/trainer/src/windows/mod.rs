@@ -11,6 +11,7 @@ mod monitor;
 mod partition;
 mod scores;
 mod seen;
+mod shown;
 mod state;
 mod waiting;
 
@@ -20,5 +21,6 @@ mod tests;
 pub use judging::Course;
 pub use monitor::Monitor;
 pub use scores::Scores;
+pub use shown::LastWindow;
 pub(crate) use state::Taken;
 pub use state::{Part, State};

@@ -12,6 +12,7 @@ use std::{
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use switchyard_bus::{Bus, Revision, StoredError};
+use switchyard_drift::WindowCounts;
 use switchyard_runtime::Metrics;
 use tokio::sync::Notify;
 use tracing::{info, warn};
@@ -20,6 +21,7 @@ use super::{
     judging::Course,
     meters::{Meters, ModelMeters},
     partition::{Partition, key},
+    shown::{self, LastWindow},
     state::{Part, State},
 };
 use crate::{
@@ -92,6 +94,7 @@ impl<D: Decide> Watching<D> {
         // Who judged it may have died before anybody heard of it. Hearing it twice changes nothing.
         if let Some(last) = course.last.as_ref().filter(|last| *told < Some(last.window)) {
             self.decide.see(last).await?;
+            shown::say(&self.bus, last).await?;
             *told = Some(last.window);
         }
         self.next.store(course.next, Ordering::Release);
@@ -103,8 +106,10 @@ impl<D: Decide> Watching<D> {
         }
         if let Some(last) = &judged.last {
             self.decide.see(last).await?;
-            *told = Some(last.window);
             self.tell(last);
+            shown::say(&self.bus, last).await?;
+            *told = Some(last.window);
+            self.keep_last(last, whole.counts).await;
         }
         self.next.store(judged.next, Ordering::Release);
         Ok(true)
@@ -149,6 +154,14 @@ impl<D: Decide> Watching<D> {
             }
         }
         Ok(Some((number, whole)))
+    }
+
+    /// Nothing is decided by what is kept here: a window that it fails for is only not drawn.
+    async fn keep_last(&self, judged: &Judged, counts: WindowCounts) {
+        let last = LastWindow { window: judged.window, reference: judged.reference.clone(), counts };
+        if let Err(error) = last.keep(&self.bus, &judged.model).await {
+            warn!(model = judged.model, window = judged.window, "its counts are not kept to be shown: {error:#}");
+        }
     }
 
     fn tell(&self, judged: &Judged) {

@@ -3,6 +3,7 @@
 mod diff;
 mod feed;
 mod replay;
+mod report;
 mod status;
 mod train;
 
@@ -16,7 +17,7 @@ use switchyard_model::Model;
 use super::{
     Session, Told,
     applied::{self, Kept, before, checked, find, holding, revision_of},
-    report, run,
+    report as done, run,
     term::{self, Cell, Colour, Paint, columns},
 };
 
@@ -57,6 +58,8 @@ enum Action {
     Restore(Told<train::Former>),
     /// Says what a model file would have done with what was seen: its windows, its verdicts, its trainings. Publishes nothing.
     Replay(Told<replay::Args>),
+    /// Writes one page about a model: its columns then and now, verdicts, trainings, decisions. It needs no network to be read.
+    Report(Told<report::Args>),
     /// Publishes rows and labels of a file as a model server does.
     Feed(Told<feed::Args>),
 }
@@ -110,8 +113,8 @@ impl Kept for Model {
 
 pub(crate) fn model(args: &Args) -> ExitCode {
     match &args.action {
-        Action::Schema => report(term::say(&format!("{:#}\n", switchyard_model::schema()))),
-        Action::Check(file) => report(check(file)),
+        Action::Schema => done(term::say(&format!("{:#}\n", switchyard_model::schema()))),
+        Action::Check(file) => done(check(file)),
         Action::Apply(Told { args, nats }) => run(nats, async |session: &Session<'_>| apply(session, args).await),
         Action::List(Told { args, nats }) => run(nats, async |session: &Session<'_>| list(session.bus().await?, args).await),
         Action::Show(Told { args, nats }) => run(nats, async |session: &Session<'_>| show(session.bus().await?, args).await),
@@ -138,6 +141,7 @@ pub(crate) fn model(args: &Args) -> ExitCode {
             run(nats, async |session: &Session<'_>| train::restore(session.bus().await?, args).await)
         }
         Action::Replay(Told { args, nats }) => run(nats, async |session: &Session<'_>| replay::replay(session, args).await),
+        Action::Report(Told { args, nats }) => run(nats, async |session: &Session<'_>| report::report(session, args).await),
         Action::Feed(Told { args, nats }) => run(nats, async |session: &Session<'_>| feed::feed(session, args).await),
     }
 }
