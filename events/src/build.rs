@@ -407,9 +407,27 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 }
 
 fn scalars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<String, Scalar>::deserialize(deserializer)
-        .map_err(|_| de::Error::custom("must map names to texts, numbers or truth values"))?;
-    Ok(values.into_iter().map(|(key, Scalar(text))| (key, text)).collect())
+    deserializer
+        .deserialize_map(ScalarsVisitor)
+        .map_err(|_| de::Error::custom("must map names to texts, numbers or truth values"))
+}
+
+struct ScalarsVisitor;
+
+impl<'de> de::Visitor<'de> for ScalarsVisitor {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut scalars = BTreeMap::new();
+        while let Some((name, Scalar(text))) = map.next_entry()? {
+            scalars.insert(name, text);
+        }
+        Ok(scalars)
+    }
 }
 
 #[cfg(test)]

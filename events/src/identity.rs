@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -86,8 +86,13 @@ pub fn derived_chain_id(build: &BuildKey) -> String {
 #[must_use]
 pub fn derived_traceparent(build: &BuildKey) -> String {
     let hash = digest(&["trace", build.as_str()]);
-    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
-    format!("00-{}-{}-01", hex(&hash[..16]), hex(&hash[16..24]))
+    let mut context = String::with_capacity(55);
+    context.push_str("00-");
+    HEXLOWER.encode_append(&hash[..16], &mut context);
+    context.push('-');
+    HEXLOWER.encode_append(&hash[16..24], &mut context);
+    context.push_str("-01");
+    context
 }
 
 /// The `Nats-Msg-Id` of an event: its source, id and type. `KServe`'s request and response share source and id.

@@ -8,6 +8,7 @@
 mod binding;
 mod build;
 mod content;
+mod one_pass;
 mod read;
 mod write;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{CdEvent, Content, Context, Extra, Subject, Written};
+use super::{CdEvent, Content, Context, Extra, Subject, Written, one_pass};
 use crate::{
     Violation,
     json::{self, Members},
@@ -33,7 +33,7 @@ impl<'a> CdEvent<'a> {
     /// The text is no JSON object, or the envelope lacks what an event cannot do without:
     /// context.{specversion or version, id, source, type, timestamp}, subject.id.
     pub fn parse(text: &'a [u8]) -> Result<Self, CdEventError> {
-        Self::from_members(&Members::parse(text)?)
+        one_pass::read(text).map_or_else(|| Self::from_members(&Members::parse(text)?), Ok)
     }
 
     pub(crate) fn from_members(members: &Members<'a>) -> Result<Self, CdEventError> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use cloudevents::{AttributesReader as _, Data, Event};
+use cloudevents::{AttributesReader as _, Data, Event, event::ExtensionValue};
 
 use super::{
     percent,
@@ -47,10 +47,15 @@ fn headers(event: &Event) -> Result<Vec<(Cow<'static, str>, String)>, Violation>
     validate(event)?;
     let mut headers = Vec::with_capacity(12);
     for (name, value) in core_attributes(event) {
-        headers.push((Cow::Borrowed(name), percent::encode(&value)));
+        headers.push((Cow::Borrowed(name), percent::encode(value)));
     }
     for (name, value) in event.iter_extensions() {
-        headers.push((Cow::Owned(format!("ce-{name}")), percent::encode(&value.to_string())));
+        let name = if name == "traceparent" { "ce-traceparent".into() } else { format!("ce-{name}").into() };
+        let value = match value {
+            ExtensionValue::String(text) => percent::encode(text),
+            ExtensionValue::Boolean(_) | ExtensionValue::Integer(_) => value.to_string(),
+        };
+        headers.push((name, value));
     }
     Ok(headers)
 }

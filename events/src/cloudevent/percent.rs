@@ -7,20 +7,27 @@ use crate::Violation;
 /// Encodes what a header value must not hold: space, `"`, `%` and everything outside U+0021 to U+007E.
 ///
 /// So no CR or LF is ever left.
-pub(crate) fn encode(text: &str) -> String {
+pub(crate) fn encode<'a>(text: impl Into<Cow<'a, str>>) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let text = text.into();
+    if text.bytes().all(is_plain) {
+        return text.into_owned();
+    }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        match byte {
-            b'"' | b'%' | ..=b' ' | 0x7F.. => {
-                encoded.push('%');
-                encoded.push(HEX[usize::from(byte >> 4)].into());
-                encoded.push(HEX[usize::from(byte & 0xF)].into());
-            }
-            _ => encoded.push(byte.into()),
+        if is_plain(byte) {
+            encoded.push(byte.into());
+        } else {
+            encoded.push('%');
+            encoded.push(HEX[usize::from(byte >> 4)].into());
+            encoded.push(HEX[usize::from(byte & 0xF)].into());
         }
     }
     encoded
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'%')
 }
 
 /// Undoes quotes (RFC 7230 `quoted-string`), then one round of percent-encoding.

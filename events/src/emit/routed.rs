@@ -7,9 +7,11 @@ use super::{About, EmitError, Outgoing};
 use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, Routing, attempt_event_id, subject::yard};
 
 /// A build has been given to an executor. It carries all that a launcher needs.
+///
+/// Who writes it may leave the build as the JSON text of its request: it is read by the same rules there and here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BuildRouted {
+pub struct BuildRouted<S = BuildSpec> {
     /// The build.
     pub build: BuildKey,
     /// Its attempt, from 1.
@@ -21,7 +23,7 @@ pub struct BuildRouted {
     /// Whose it is.
     pub tenant: String,
     /// What is to be run.
-    pub spec: BuildSpec,
+    pub spec: S,
     /// How long each part of its life may take.
     pub limits: Limits,
     /// When it was routed.
@@ -78,14 +80,16 @@ impl BuildRouted {
         let elsewhere = self.why.elsewhere(&self.executor).map(str::to_owned).collect();
         Routing { executor: self.executor.clone(), at: self.at, limits: self.limits, elsewhere }
     }
+}
 
+impl<S: Serialize> BuildRouted<S> {
     /// The event, on the subject that the executor's launchers read.
     ///
     /// # Errors
     /// When the request holds what no event may hold.
     pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
-        let subject = yard(Self::TYPE, &[&self.executor, self.build.as_str(), &self.attempt.to_string()]);
-        let event = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
+        let subject = yard(BuildRouted::TYPE, &[&self.executor, self.build.as_str(), &self.attempt.to_string()]);
+        let event = about(BuildRouted::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
         Ok(Outgoing { subject, event, once: false })
     }
 }
@@ -185,4 +189,28 @@ pub(super) fn about<'a>(
 ) -> About<'a> {
     let id = attempt_event_id(&request.source, &request.id, event_type, build, attempt);
     About { event_type, id, at, subject_id: build.as_str(), subject_source: None, request }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::RawValue};
+
+    use super::*;
+    use crate::{CdEvent, custom_data};
+
+    #[test]
+    fn a_build_in_the_words_of_its_request_is_read_as_the_same_build() {
+        let words = r#" {"image": "node:20", "cpu": 2, "env": {"CI": true, "N": 1.10, "A": "1", "A": "\u00e9"}, "timeout": 45, "labels": {}} "#;
+        let spec = BuildSpec::parse(words).unwrap();
+        let why = Why { rule: "default".into(), revision: "1".into(), eligible: vec!["k8s".into()], excluded: Vec::new() };
+        let words: Box<RawValue> = serde_json::from_str(words).unwrap();
+        let (build, request, tenant) =
+            (BuildKey::of("/a", "b", "c"), Request { source: "/a".into(), ..Request::default() }, "t".into());
+        let (executor, limits, at) = ("k8s".to_owned(), Limits::STANDARD, Timestamp::UNIX_EPOCH);
+        let routed = BuildRouted { build, attempt: 1, executor, request, tenant, spec: words, limits, at, why };
+        let event = routed.outgoing().unwrap().event;
+        let read: BuildRouted = custom_data(&CdEvent::from_cloudevent(&event).unwrap()).unwrap();
+        assert_eq!(read.spec, spec);
+        assert_eq!(json!(read.spec.env), json!({"CI": "true", "N": "1.1", "A": "\u{e9}"}));
+    }
 }

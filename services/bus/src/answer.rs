@@ -3,11 +3,14 @@
 //! What [`Bus::consume`] is for a service that acts, this is for one that only decides. Until it is stored, an answer is a row
 //! in a table: one inbox takes the acknowledgements of all, and none has a future or a timer of its own.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Display, future::Future, pin::pin, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Display, future::Future, iter, pin::pin, time::Duration};
 
 use async_nats::{
     HeaderMap, Message as Reply, StatusCode, Subject, Subscriber,
-    jetstream::{AckKind, Message, consumer::pull},
+    jetstream::{
+        AckKind, Message,
+        consumer::pull::{self, MessagesError},
+    },
 };
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
@@ -33,12 +36,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whose patience is over.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How many messages are decided before their answers are sent: so many share a write to the socket, here and in the broker.
+const TOGETHER: usize = 32;
+
 /// A message that is to be answered.
 struct Question {
     message: Message,
     place: Place,
     /// The span in which it is handled.
     context: Context,
+}
+
+/// A question and its answer, if there is one to give, with the span in which that is published.
+struct Answered {
+    question: Question,
+    answer: Option<(Publish, Context)>,
 }
 
 /// A question whose answer is on its way to the stream.
@@ -62,6 +74,9 @@ struct Publish {
     headers: HeaderMap,
     payload: Bytes,
 }
+
+/// What a consumer hands over.
+type Pulled = Result<Message, MessagesError>;
 
 /// The broker's acknowledgement of a publish, as far as it matters.
 #[derive(Deserialize)]
@@ -141,63 +156,60 @@ where
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reading = None;
         while reading.is_none() || !self.sent.is_empty() || !failing.is_empty() {
-            let room = reading.is_none() && self.sent.len() + failing.len() < window.at_once;
+            let room = window.at_once.saturating_sub(self.sent.len() + failing.len());
             let failed = tokio::select! {
                 biased;
-                Some(reply) = self.replies.next() => self.stored(&reply).await,
-                Some(()) = failing.next(), if !failing.is_empty() => None,
+                Some(reply) = self.replies.next() => Vec::from_iter(self.stored(&reply).await),
+                Some(()) = failing.next(), if !failing.is_empty() => Vec::new(),
                 () = &mut *stop, if reading.is_none() => {
                     give_back(messages, 2 * window.batch).await;
                     reading = Some(true);
-                    None
+                    Vec::new()
                 }
-                message = messages.next(), if room => match message {
-                    Some(Ok(message)) => self.ask(message).await,
-                    Some(Err(error)) => {
-                        debug!(durable = durable.name, %error, "pull");
-                        None
-                    }
-                    None => {
-                        reading = Some(false);
-                        None
-                    }
+                message = messages.next(), if reading.is_none() && room > 0 => if let Some(first) = message {
+                    self.ask(first, messages, room.min(TOGETHER)).await
+                } else {
+                    reading = Some(false);
+                    Vec::new()
                 },
-                _ = look.tick() => {
-                    failing.extend(self.overdue().into_iter().map(|failed| failed.end(bus, durable)));
-                    None
-                }
+                _ = look.tick() => self.overdue(),
             };
-            failing.extend(failed.map(|failed| failed.end(bus, durable)));
+            failing.extend(failed.into_iter().map(|failed| failed.end(bus, durable)));
         }
         reading == Some(true)
     }
 
-    /// Decides a message and sends the answer on its way.
-    async fn ask(&mut self, message: Message) -> Option<Failed> {
-        let (place, received) = match message.info() {
-            Ok(info) => (Place::of(&info), self.bus.receive(self.durable, &message, &info)),
-            Err(error) => {
-                error!(%error, "a message without a place in a stream");
-                return None;
-            }
-        };
+    /// Decides what has arrived, up to so many messages, and sends the answers on their way.
+    async fn ask(&mut self, first: Pulled, messages: &mut pull::Stream, most: usize) -> Vec<Failed> {
+        let more = iter::from_fn(|| messages.next().now_or_never().flatten());
+        let answered: Vec<_> = iter::once(first).chain(more).take(most).filter_map(|message| self.weigh(message)).collect();
+        let mut failed = Vec::new();
+        for answered in answered {
+            failed.extend(match answered {
+                Ok(answered) => self.send(answered).await,
+                Err(failed) => Some(failed),
+            });
+        }
+        failed
+    }
+
+    /// Reads and decides a message; `None` where there is none to decide.
+    fn weigh(&self, message: Pulled) -> Option<Result<Answered, Failed>> {
+        let message = message.inspect_err(|error| debug!(durable = self.durable.name, %error, "pull")).ok()?;
+        let info = message.info().inspect_err(|error| error!(%error, "a message without a place in a stream")).ok()?;
+        let (place, received) = (Place::of(&info), self.bus.receive(self.durable, &message, &info));
         let (delivery, context) = match received {
             Ok(received) => received,
             Err(error) => {
                 let question = Question { message, place, context: Context::new() };
-                return Some(Failed { question, settle: Settle::Refuse(error.to_string()), reason: String::new() });
+                return Some(Err(Failed { question, settle: Settle::Refuse(error.to_string()), reason: String::new() }));
             }
         };
         let question = Question { message, place, context };
-        match self.decided(&delivery, &question.context) {
-            Ok(Some((publish, publishing))) => self.send(question, publish, publishing).await,
-            Ok(None) => {
-                acknowledge(&question.message, AckKind::Ack).await;
-                question.context.span().end();
-                None
-            }
-            Err((settle, reason)) => Some(Failed { question, settle, reason }),
-        }
+        Some(match self.decided(&delivery, &question.context) {
+            Ok(answer) => Ok(Answered { question, answer }),
+            Err((settle, reason)) => Err(Failed { question, settle, reason }),
+        })
     }
 
     /// The answer as a message, and the span in which it is published.
@@ -209,8 +221,11 @@ where
         Ok(Some((Publish { subject: Subject::from(subject), headers, payload }, publishing)))
     }
 
-    async fn send(&mut self, question: Question, publish: Publish, publishing: Context) -> Option<Failed> {
-        let Publish { subject, headers, payload } = publish;
+    async fn send(&mut self, Answered { question, answer }: Answered) -> Option<Failed> {
+        let Some((Publish { subject, headers, payload }, publishing)) = answer else {
+            question.done().await;
+            return None;
+        };
         let reply = format!("{}.{}", self.inbox, self.next);
         if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
             publishing.span().end();
@@ -233,8 +248,7 @@ where
         if let Some(reason) = problem {
             return Some(Failed { question, settle: Settle::Retry, reason });
         }
-        acknowledge(&question.message, AckKind::Ack).await;
-        question.context.span().end();
+        question.done().await;
         None
     }
 
@@ -248,6 +262,14 @@ where
             failed.push(Failed { question, settle: Settle::Retry, reason: TIMED_OUT.into() });
         }
         failed
+    }
+}
+
+impl Question {
+    /// Its answer is stored, or there was none to give.
+    async fn done(self) {
+        acknowledge(&self.message, AckKind::Ack).await;
+        self.context.span().end();
     }
 }
 

@@ -77,6 +77,13 @@ pub(crate) fn sender(headers: Option<&HeaderMap>, starting: &str) -> Context {
     parent(starting)
 }
 
+/// Whether our own sampler has decided against the trace of this context: then it needs no further spans.
+pub(crate) fn is_passed_over(context: &Context) -> bool {
+    let span = context.span();
+    let own = span.span_context();
+    own.is_valid() && !own.is_remote() && !own.is_sampled()
+}
+
 /// Runs a future as part of the trace that `traceparent` names.
 pub async fn with_trace<F: Future>(traceparent: &str, future: F) -> F::Output {
     future.with_context(parent(traceparent)).await

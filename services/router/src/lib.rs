@@ -19,7 +19,7 @@ mod rules;
 pub use candidate::Candidate;
 pub use current::{Current, Now};
 pub use health::Health;
-pub use request::{Asked, Unbuildable, asked};
+pub use request::{Asked, Described, Unbuildable, asked};
 pub use route::{Refusal, Route, Rule, Standing, route, standings, why};
 pub use router::{Args, RouteError, Router};
 pub use rules::Rules;

@@ -17,7 +17,16 @@ pub struct Asked {
     /// What must be remembered of the event.
     pub request: Request,
     /// What is to be run, or why that cannot be.
-    pub spec: Result<BuildSpec, Unbuildable>,
+    pub described: Result<Described, Unbuildable>,
+}
+
+/// A build that can be run.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// What is to be run.
+    pub spec: BuildSpec,
+    /// The same in the words of the event.
+    pub words: Box<RawValue>,
 }
 
 /// A build request that can be read, but not run.
@@ -35,8 +44,9 @@ pub enum Unbuildable {
 const FAMILIES: [&str; 4] = ["build", "pipelinerun", "testsuiterun", "testcaserun"];
 
 #[derive(Deserialize)]
-struct CustomData<T> {
-    build: Option<T>,
+struct CustomData<'a> {
+    #[serde(borrow)]
+    build: Option<&'a RawValue>,
 }
 
 /// Reads what a delivered event asks for; `None` where it only tells something.
@@ -50,13 +60,13 @@ pub fn asked(delivery: &Delivery) -> Result<Option<Asked>, Unreadable> {
     let event = delivery.cdevent()?;
     let custom = event.custom_data.as_deref().map_or("null", RawValue::get);
     let Some(wanted) = wanted(custom) else { return Ok(None) };
-    let spec = match validate(&event) {
+    let described = match validate(&event) {
         Ok(()) => wanted.map_err(Unbuildable::from),
         Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     };
     let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
     let tenant = tenant(&delivery.subject, &event.context.source).map_err(Unreadable::Forged)?.to_owned();
-    Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, spec }))
+    Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, described }))
 }
 
 /// Whose a request is: its subject proves it. One that gives itself out as ours could take the key of a training's build.
@@ -70,16 +80,18 @@ fn tenant<'a>(subject: &'a str, source: &str) -> Result<&'a str, String> {
 }
 
 /// The build that custom data asks for; `None` where it asks for none.
-fn wanted(custom: &str) -> Option<Result<BuildSpec, InvalidBuild>> {
-    if let Ok(CustomData { build }) = serde_json::from_str::<CustomData<BuildSpec>>(custom) {
-        return build.map(BuildSpec::checked);
-    }
-    // Something is wrong: whether it is the build, and what, is found out in two steps.
-    match serde_json::from_str::<CustomData<&RawValue>>(custom) {
-        Ok(CustomData { build }) => build.map(|build| BuildSpec::parse(build.get())),
+fn wanted(custom: &str) -> Option<Result<Described, InvalidBuild>> {
+    match serde_json::from_str::<CustomData<'_>>(custom) {
+        Ok(CustomData { build }) => build.map(Described::read),
         // An object with two builds asks for one, and must not be passed over.
         Err(error) if custom.starts_with('{') => Some(Err(InvalidBuild { path: String::new(), rule: error.to_string() })),
         Err(_) => None,
+    }
+}
+
+impl Described {
+    fn read(words: &RawValue) -> Result<Self, InvalidBuild> {
+        Ok(Self { spec: BuildSpec::parse(words.get())?, words: words.to_owned() })
     }
 }
 

@@ -9,7 +9,7 @@ use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, Inv
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Current, Health, Now, Refusal, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Candidate, Current, Described, Health, Now, Refusal, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -97,7 +97,7 @@ impl Router {
         let found = stored.as_ref().map(asked).transpose()?.flatten().filter(|found| found.build == build);
         let gone = || {
             let rule = format!("the request is no longer in stream {}, so attempt {attempt} cannot be routed", request.stream);
-            Asked { build, tenant, request: request.clone(), spec: Err(Unbuildable::Event(rule)) }
+            Asked { build, tenant, request: request.clone(), described: Err(Unbuildable::Event(rule)) }
         };
         self.answer(found.unwrap_or_else(gone), attempt, left.as_deref()).await
     }
@@ -121,14 +121,14 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 /// # Errors
 /// When the request holds what no event may hold.
 pub(crate) fn answer(asked: Asked, attempt: u32, by: &Now, now: Timestamp) -> Result<Outgoing, EmitError> {
-    let Asked { build, tenant, request, spec } = asked;
-    let (pipeline, job) = spec.as_ref().map_or((None, None), |spec| (spec.pipeline.clone(), spec.job.clone()));
-    let routed = spec.map_err(Refused::from).and_then(|spec| {
+    let Asked { build, tenant, request, described } = asked;
+    let named = described.as_ref().ok().map(|Described { spec, .. }| (spec.pipeline.clone(), spec.job.clone()));
+    let routed = described.map_err(Refused::from).and_then(|Described { spec, words }| {
         let candidate = Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request };
         let (rules, health) = (&by.rules, &by.health);
         let route = route(&candidate, rules, health)?;
         let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?, spec.clocks);
-        Ok((route.executor.name.clone(), why(&route, &candidate, rules, health), limits, spec))
+        Ok((route.executor.name.clone(), why(&route, &candidate, rules, health), limits, words))
     });
     match routed {
         Ok((executor, why, limits, spec)) => {
@@ -136,6 +136,7 @@ pub(crate) fn answer(asked: Asked, attempt: u32, by: &Now, now: Timestamp) -> Re
             BuildRouted { build, attempt, executor, request, tenant, spec, limits, at: now, why }.outgoing()
         }
         Err(Refused(reason)) => {
+            let (pipeline, job) = named.unwrap_or_default();
             tracing::info!(%build, attempt, reason, "build refused");
             BuildRefused { build, attempt, request, tenant, pipeline, job, reason, at: now }.outgoing()
         }

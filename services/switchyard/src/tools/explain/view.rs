@@ -56,8 +56,8 @@ impl Explained {
             executors: Vec::new(),
             note: None,
         };
-        let spec = match &asked.spec {
-            Ok(spec) => spec,
+        let spec = match &asked.described {
+            Ok(described) => &described.spec,
             Err(why) => {
                 explained.refused = Some(why.to_string());
                 return explained;

@@ -144,7 +144,7 @@ fn check(event: &Event, plain: &Plain) -> Result<Option<BuildKey>, String> {
     }
     match asked(&delivery).map_err(|error| error.to_string())? {
         None => Ok(None),
-        Some(asked) => asked.spec.map(|_| Some(asked.build)).map_err(|error| error.to_string()),
+        Some(asked) => asked.described.map(|_| Some(asked.build)).map_err(|error| error.to_string()),
     }
 }
 
