@@ -39,6 +39,7 @@ pub use jaeger::{Jaeger, JaegerAddress};
 pub use launch::Launch;
 pub use nats::{ConnectError, Credentials, Nats, NatsOptions, UnknownUser, nats_permissions};
 pub use process::{Exit, Process};
+pub use ready::choose_cryptography;
 pub use server::Server;
 pub use services::{Services, ServicesOptions};
 pub use stack::{Stack, StackOptions};
