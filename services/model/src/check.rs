@@ -2,6 +2,7 @@
 
 mod address;
 mod columns;
+mod filter;
 mod monitor;
 mod transforms;
 
@@ -17,6 +18,7 @@ pub(crate) fn check(model: &Model, desk: &mut Desk<'_>) {
     check_name(&model.name, desk);
     address::check(model, desk);
     columns::check(model, desk);
+    filter::check(model, desk);
     check_select(model, desk);
     check_split(model, desk);
     transforms::check(model, desk);

@@ -145,6 +145,12 @@ fn what_contradicts_itself_is_refused() {
         ("commit: 4f1c4f1c4f1c", "commit: main4f1c", "train.code.commit: must be a whole commit"),
         ("[python, train.py]", "[]", "train.command: a program is expected, and its arguments"),
         ("timeout: 6h", "timeout: soon", "train.timeout: \"soon\" is not a time limit"),
+        (
+            "plan != 'test'",
+            "plan != 'test' and age",
+            "model file, line 5, data.where: `plan != 'test' and age` is no CEL expression at its character 16",
+        ),
+        ("plan != 'test'", "lower(plan)", "data.where: `lower(plan)`: there is no function lower"),
         ("r/churn@sha256:0f", "r/churn:latest", "warning: model file, line 8, train.image: a tag can be moved"),
     ] {
         let said = changed(from, to);
