@@ -45,8 +45,7 @@ fn check_select(model: &Model, desk: &mut Desk<'_>) {
         Part::Tail(tail) if tail == TimeLimit::ZERO => desk.add(&["data", "select", "tail"], "must be more than 0"),
         Part::All | Part::New | Part::Tail(_) => {}
     }
-    let timed = matches!(model.data.select.part, Part::Tail(_));
-    if timed && model.data.event_time.is_none() {
+    if model.data.select.part != Part::All && model.data.event_time.is_none() {
         desk.add(&["data", "select"], "rows have no time: name the column under data.eventTime, or select all");
     }
 }

@@ -159,6 +159,20 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn rows_that_have_no_time_are_neither_new_nor_recent() {
+    let select = |select: &str, more: &str| {
+        read(&LEAST.replace("key: id", &format!("key: id, select: {select}{more}"))).map_err(|invalid| invalid.to_string())
+    };
+    for part in ["new", "{new: true}", "{tail: 9d}", "{mix: {new: 0.8, rest: 0.2}}", "{mix: {new: 1, rest: 0}, limit: 9}"] {
+        let error = select(part, "").unwrap_err();
+        let wanted = "data.select: rows have no time: name the column under data.eventTime, or select all";
+        assert!(error.contains(wanted), "{part}: {error}");
+        assert!(select(part, ", eventTime: ts").is_ok(), "{part}");
+    }
+    assert!(select("{limit: 9}", "").is_ok() && select("all", "").is_ok());
+}
+
+#[test]
 fn transforms_are_told_what_they_need_and_what_is_not_there() {
     for (to, wanted) in [
         ("[{pca: 3}]", "preprocess.age[0].pca: principal components are not fitted here: compute them in the training command"),
