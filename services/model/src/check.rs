@@ -8,10 +8,10 @@ mod transforms;
 
 use std::collections::BTreeSet;
 
-use switchyard_events::TimeLimit;
+use switchyard_events::{BuildSpec, InvalidBuild, TimeLimit};
 use switchyard_file::Desk;
 
-use crate::{By, Fold, Model, Part};
+use crate::{By, Fold, Model, Part, Train};
 
 /// Tells everything in which the parts of a model contradict each other.
 pub(crate) fn check(model: &Model, desk: &mut Desk<'_>) {
@@ -108,9 +108,8 @@ fn check_train(model: &Model, desk: &mut Desk<'_>) {
             desk.add(keys, "a program is expected, and its arguments: [python3, train.py]");
         }
     }
-    if train.image.is_empty() {
-        desk.add(&["train", "image"], "must be an image reference, by digest where runs must be repeatable");
-    } else if !train.image.contains("@sha256:") {
+    check_build(train, desk);
+    if !train.image.contains("@sha256:") {
         desk.warn(&["train", "image"], "a tag can be moved: name the image by its digest, and a run can be repeated");
     }
     if let Some(code) = &train.code
@@ -123,6 +122,21 @@ fn check_train(model: &Model, desk: &mut Desk<'_>) {
     }
     for name in train.params.0.keys().filter(|name| is_secret(name)) {
         desk.warn(&["train", "params", name], "looks like a secret: what stands here is kept and shown; name a Secret instead");
+    }
+}
+
+/// What a run asks its executor for, by the rules of builds.
+fn check_build(train: &Train, desk: &mut Desk<'_>) {
+    let asked = |image: &str, cpu: &Option<String>, ram: &Option<String>| BuildSpec {
+        image: image.to_owned(),
+        cpu: cpu.clone(),
+        ram: ram.clone(),
+        ..BuildSpec::default()
+    };
+    for build in [asked(&train.image, &None, &None), asked("i", &train.cpu, &None), asked("i", &None, &train.ram)] {
+        if let Err(InvalidBuild { path, rule }) = build.checked() {
+            desk.add(&["train", path.as_str()], rule);
+        }
     }
 }
 

@@ -54,6 +54,19 @@ pub enum Format {
     JsonLines,
 }
 
+impl Format {
+    /// The format that a file's name ends in.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name.rsplit('.').next()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "parquet" | "pq" => Some(Self::Parquet),
+            "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
+            _ => None,
+        }
+    }
+}
+
 words! { written Format { "csv" => Self::Csv, "parquet" => Self::Parquet, "jsonl" => Self::JsonLines, } }
 
 keys! {

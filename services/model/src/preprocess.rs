@@ -83,6 +83,16 @@ impl Transform {
         vec![Self::Fill(Fill::Value(Value::from(""))), Self::Vocabulary(hundred), Self::OneHot { unknown: Unseen::Bucket }]
     }
 
+    /// Whether a named column is read as text for these, whatever it looks like: what comes after filling says so.
+    #[must_use]
+    pub fn read_as_text(transforms: &[Self]) -> bool {
+        let first = transforms.iter().find(|transform| !matches!(transform, Self::Fill(_)));
+        first.is_some_and(|transform| match transform {
+            Self::Vocabulary(_) | Self::OneHot { .. } | Self::Hash(_) | Self::Ngrams { .. } | Self::Tfidf(_) => true,
+            Self::Fill(_) | Self::Scale(_) | Self::Bucketize(_) | Self::None => false,
+        })
+    }
+
     /// As it is written.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -155,6 +165,17 @@ pub enum Buckets {
     Quantiles(NonZeroU32),
     /// At these numbers, which rise.
     Edges(Vec<f64>),
+}
+
+impl Buckets {
+    /// How many ranges there are at most.
+    #[must_use]
+    pub fn ranges(&self) -> u32 {
+        match self {
+            Self::Quantiles(count) => count.get(),
+            Self::Edges(edges) => u32::try_from(edges.len() + 1).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 keys! {

@@ -4,6 +4,9 @@ use switchyard_file::{Desk, no_such};
 
 use crate::Model;
 
+/// The column of predictions, beside the key.
+const PREDICTION: &str = "prediction";
+
 pub(super) fn check(model: &Model, desk: &mut Desk<'_>) {
     let (data, features) = (&model.data, &model.data.features);
     if features.is_empty() {
@@ -21,6 +24,9 @@ pub(super) fn check(model: &Model, desk: &mut Desk<'_>) {
     if features.contains(&data.key) {
         let rule = format!("{:?} identifies the row: a model that sees it learns rows by heart; take it out", data.key);
         desk.add(&["data", "features"], rule);
+    }
+    if data.key == PREDICTION {
+        desk.add(&["data", "key"], "is what commands write their predictions under: rename the column in the source");
     }
     if data.key == data.label.column {
         desk.add(&["data", "key"], "is the label: name the column that identifies a row");

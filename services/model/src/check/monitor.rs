@@ -3,7 +3,7 @@
 use switchyard_events::TimeLimit;
 use switchyard_file::Desk;
 
-use crate::{Model, Monitor, Size, Trigger};
+use crate::{Model, Monitor, Size, Statistic, Transform, Trigger, Watched};
 
 /// Edges and counts of a column are kept for every window.
 const MOST_BINS: u32 = 4096;
@@ -49,6 +49,14 @@ fn check_monitor(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
     }
     if monitor.raise.windows > monitor.raise.of {
         desk.add(&["monitor", "raise", "windows"], "must be at most `of`: so many of so many windows");
+    }
+    for (column, watched) in &monitor.columns {
+        let text = model.preprocess.columns.get(column).is_some_and(|transforms| Transform::read_as_text(transforms));
+        if text && let Watched::Over { statistic: statistic @ (Statistic::Ks | Statistic::Wasserstein), .. } = watched {
+            let rule =
+                format!("{} needs numbers, and the column is read as text for its preprocessing: use js", statistic.word());
+            desk.add(&["monitor", "columns", column], rule);
+        }
     }
     if let Some(performance) = monitor.performance
         && !performance.metric.fits(model.data.label.task)

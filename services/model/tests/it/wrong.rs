@@ -187,12 +187,83 @@ fn transforms_are_told_what_they_need_and_what_is_not_there() {
         ("[{bucketize: [3, 2]}]", "preprocess.age[0].bucketize: edges must rise"),
         ("[{fill: {value: [1]}}]", "must be a text, a number or a truth value"),
         ("[]", "preprocess.age: says nothing: write [none]"),
+        (
+            "[{ngrams: {n: 2, size: 9}}, {hash: 8}]",
+            "preprocess.age: [1] hash: needs the column's own values before it; after ngrams",
+        ),
+        ("[{ngrams: {n: 2, size: 9}}, {vocabulary: 8}, onehot]", "preprocess.age: [2] onehot: nothing can follow"),
+        (
+            "[{fill: median}, {hash: 8}]",
+            "preprocess.age: [0] fill: needs numbers, and the column is read as text for what follows",
+        ),
+        (
+            "[{fill: {value: none}}, {scale: max}]",
+            "preprocess.age: [0] fill: \"none\" does not fit: the column holds numbers, or true",
+        ),
+        ("[{hash: 1001}, onehot]", "preprocess.age: [1] onehot: the column would become 1001 columns, and 1000 are the most"),
+        ("[{ngrams: {n: 2, size: 2000}}]", "preprocess.age: the column would become 2000 columns"),
+        ("[{ngrams: {n: 2, size: 2000}}, {tfidf: 1500}]", "preprocess.age: [1] tfidf: the column would become 1500 columns"),
+        ("[{bucketize: 20000}]", "preprocess.age: [0] bucketize: at most 10000 ranges"),
     ] {
         let said = changed("[{fill: median}, {scale: zscore}]", to);
         assert!(said.contains(wanted), "{to}: {said}");
     }
     let error = errors(&format!("{LEAST}preprocess: {{age: [{{fill: forward}}]}}\n"));
     assert!(error.contains("preprocess.age: [0] fill: rows have no order"), "{error}");
+}
+
+#[test]
+fn defaults_are_for_a_type_that_is_known() {
+    for (defaults, wanted) in [
+        ("{string: [{scale: zscore}]}", "preprocess.defaults.string: [0] scale: needs numbers, and the column holds texts"),
+        ("{string: [{fill: mean}]}", "preprocess.defaults.string: [0] fill: needs numbers, and the column is read as text"),
+        ("{boolean: [{fill: median}]}", "preprocess.defaults.boolean: [0] fill: has no meaning for true and false: use mode"),
+        (
+            "{boolean: [{fill: {value: 1}}]}",
+            "preprocess.defaults.boolean: [0] fill: \"1\" does not fit: the column holds true and false",
+        ),
+        (
+            "{integer: [{fill: {value: ''}}]}",
+            "preprocess.defaults.integer: [0] fill: \"\" does not fit: the column holds numbers",
+        ),
+        ("{float: [{fill: {value: NaN}}]}", "preprocess.defaults.float: [0] fill: \"NaN\" does not fit"),
+    ] {
+        let error = errors(&format!("{LEAST}preprocess: {{defaults: {defaults}}}\n"));
+        assert!(error.contains(wanted), "{defaults}: {error}");
+    }
+    let fitting =
+        "{float: [{fill: mean}, {vocabulary: 3}], integer: [{fill: {value: 0.5}}], boolean: [{fill: min}, {scale: max}]}";
+    assert!(read(&format!("{LEAST}preprocess: {{defaults: {fitting}}}\n")).is_ok());
+}
+
+#[test]
+fn what_no_run_could_find_read_or_ask_for_is_refused() {
+    let source = |url: &str| read(&LEAST.replace("file:///lake/*.csv", url)).map_err(|invalid| invalid.to_string());
+    for (url, wanted) in [
+        ("file://lake/rows.csv", "data.source.url: a file's address has three slashes"),
+        ("s3:///rows.csv", "data.source.url: names no bucket"),
+        ("https://lake/*.csv", "data.source.url: a server does not list its files"),
+        ("file:///lake/rows.txt", "data.source.url: does not say how the files are written"),
+        ("file:///lake/rows", "data.source.url: does not say how the files are written"),
+        ("s3://lake/2026.01/", "data.source.url: does not say how the files are written"),
+    ] {
+        let error = source(url).unwrap_err();
+        assert!(error.contains(wanted), "{url}: {error}");
+    }
+    for url in ["https://lake/rows.csv?day=1", "file:///lake/**/*", "s3://lake/rows.PARQUET", "file:///lake/rows.csv*"] {
+        assert!(source(url).is_ok(), "{url}: {:?}", source(url));
+    }
+    assert!(source("file:///lake/rows.txt'}, format: csv, select: {all: 'true").is_ok());
+    for (from, to, wanted) in [
+        ("cpu: 8", "cpu: lots", "train.cpu: \"lots\" is neither a class"),
+        ("ram: 32Gi", "ram: 32 GB", "train.ram: \"32 GB\" is neither a class"),
+        ("r/churn@sha256:0f", "r/churn @sha256:0f", "train.image: must be an image reference"),
+        ("key: customer_id", "key: prediction", "data.key: is what commands write their predictions under"),
+        ("plan: {js: 0.1}", "plan: {ks: 0.1}", "monitor.columns.plan: ks needs numbers, and the column is read as text"),
+    ] {
+        let said = changed(from, to);
+        assert!(said.contains(wanted), "{from} -> {to}: {said}");
+    }
 }
 
 #[test]

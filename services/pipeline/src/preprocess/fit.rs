@@ -1,7 +1,7 @@
 //! Fits a preprocessing on the training fold: one step after the other, each on what those before it give. A step reads its own
 //! column and no other.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use switchyard_model::{Buckets, Fill, Preprocess, Scale, Task, Transform, Unseen};
 
@@ -56,7 +56,21 @@ pub(crate) fn fit(fit: &Fit<'_>) -> Result<Preprocessing> {
         Ok(Fitted { field: field.clone(), steps })
     };
     let columns = fit.features.iter().map(column).collect::<Result<_>>()?;
-    Ok(Preprocessing { version: VERSION, key: fit.key.clone(), label, columns })
+    let fitted = Preprocessing { version: VERSION, key: fit.key.clone(), label, columns };
+    distinct(&fitted)?;
+    Ok(fitted)
+}
+
+/// Refuses two columns of one name: `plan=gold` may be a feature's name, and what `onehot` makes of another.
+fn distinct(fitted: &Preprocessing) -> Result<()> {
+    let mut names = BTreeSet::from([&fitted.key.name, &fitted.label.column].map(String::clone));
+    for column in &fitted.columns {
+        if let Some(twice) = column.outputs().into_iter().find(|output| !names.insert(output.name.clone())) {
+            let what = format!("it becomes a column `{}`, and there is one already; rename it in the source", twice.name);
+            return Err(Error::new(what).column(&column.field.name));
+        }
+    }
+    Ok(())
 }
 
 /// What happens to a column: what is said of it, or what happens to all of its type.
@@ -184,7 +198,7 @@ impl Of<'_> {
         Ok(match fill {
             Fill::Min => self.extreme(|summary| summary.least, number)?,
             Fill::Max => self.extreme(|summary| summary.greatest, number)?,
-            Fill::Mean => Step::Fill(Fixed::Float(self.summary()?.mean)),
+            Fill::Mean => Step::Fill(Fixed::Float(self.measured()?.summary()?.mean)),
             Fill::Median => Step::Fill(Fixed::Float(self.median()?)),
             Fill::Mode => Step::Fill(self.mode()?),
             Fill::Forward => Step::Forward(self.edge(true)?),
@@ -210,10 +224,12 @@ impl Of<'_> {
     }
 
     fn median(&self) -> Result<f64> {
-        if self.kind == Kind::Boolean {
-            return Err(Error::new("has no meaning for true or false; use mode"));
-        }
-        Ok(quantiles(self.sorted()?, &[0.5])?.first().copied().unwrap_or_default())
+        Ok(quantiles(self.measured()?.sorted()?, &[0.5])?.first().copied().unwrap_or_default())
+    }
+
+    /// The column, where something may lie between its values.
+    fn measured(&self) -> Result<&Self> {
+        if self.kind == Kind::Boolean { Err(Error::new("has no meaning for true or false; use mode")) } else { Ok(self) }
     }
 
     fn counts(&self) -> Result<Counts> {
@@ -312,11 +328,20 @@ impl Of<'_> {
             )));
         }
         if open && unknown == Beyond::Bucket {
-            names.push("?".to_owned());
+            names.push(unlike(&names));
         }
         let unknown = if !open && unknown == Beyond::Bucket { Beyond::Zero } else { unknown };
         Ok(vocabulary.into_iter().chain([Step::OneHot { names, unknown }]).collect())
     }
+}
+
+/// What the column of unknown values is called: `?`, or more of them where that is a value.
+fn unlike(names: &[String]) -> String {
+    let mut name = "?".to_owned();
+    while names.contains(&name) {
+        name.push('?');
+    }
+    name
 }
 
 /// What ranges between edges are called.
@@ -325,18 +350,4 @@ fn ranges(edges: &[f64]) -> Vec<String> {
     let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return vec!["any".to_owned()] };
     let between = edges.windows(2).map(|pair| format!("{}..{}", text(&pair[0]), text(&pair[1])));
     std::iter::once(format!("<{}", text(first))).chain(between).chain([format!(">={}", text(last))]).collect()
-}
-
-/// Where the steps treat a column as text, whatever it looks like: what comes after filling says so.
-pub(crate) fn as_text(transforms: &[Transform]) -> bool {
-    transforms.iter().find(|transform| !matches!(transform, Transform::Fill(_))).is_some_and(|transform| {
-        matches!(
-            transform,
-            Transform::Vocabulary(_)
-                | Transform::OneHot { .. }
-                | Transform::Hash(_)
-                | Transform::Ngrams { .. }
-                | Transform::Tfidf(_)
-        )
-    })
 }

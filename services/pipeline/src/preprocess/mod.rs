@@ -14,7 +14,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use apply::{Applier, Parts};
-pub(crate) use fit::{Fit, as_text, fit};
+pub(crate) use fit::{Fit, fit};
 pub(crate) use label::{Label, Truth};
 pub(crate) use step::{Fixed, Step};
 

@@ -111,13 +111,15 @@ impl Counts {
     }
 }
 
-/// A text as a value of a kind.
+/// A text as a value of a kind; nothing where it is none.
 pub(super) fn fixed(text: &str, kind: Kind) -> Option<Fixed> {
     if kind == Kind::String {
         return Some(Fixed::String(text.to_owned()));
     }
     let mut column = Column::empty(kind);
-    column.push_text(text).then(|| Fixed::of(column.cell(0)))?
+    let fixed = column.push_text(text).then(|| Fixed::of(column.cell(0)))??;
+    // Numbers that are none are refused in rows; they are not filled in either.
+    fixed.cell().number().is_none_or(f64::is_finite).then_some(fixed)
 }
 
 /// Of runs of words: how often each is there, and in how many rows.

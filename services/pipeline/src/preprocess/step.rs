@@ -252,7 +252,7 @@ fn onehot(column: &Column, names: usize, unknown: Beyond) -> Result<Vec<Column>,
         match columns.get_mut(place) {
             Some(column) => column[row] = Some(1),
             None if unknown == Beyond::Error => {
-                let what = "the value was not in the training fold, and `onehot` says unknown: error; say bucket or zero";
+                let what = "the value is none of those that were kept of the training fold, and `onehot` says unknown: error; keep more by `vocabulary`, or say bucket or zero";
                 return Err((row, Error::new(what)));
             }
             None => {}

@@ -13,7 +13,7 @@ use crate::{
     fetch::{Fetched, Wanted, fetch},
     filter::Filter,
     place::Source,
-    preprocess::{Applier, Fit, Parts, Preprocessing, as_text, fit},
+    preprocess::{Applier, Fit, Parts, Preprocessing, fit},
     profile::profile,
     split::{ByCategory, Cuts, CutsBy, FOLDS, Ratios, Splitter, name},
     table::{Field, Format, Input, parquet_writer, read_stored, survey, writer},
@@ -106,7 +106,7 @@ impl<'a> Job<'a> {
         let data = &self.model.data;
         let names = [Some(&data.key), Some(&data.label.column).filter(|_| data.label.task == Task::Multiclass), self.category()];
         let names = names.into_iter().flatten().filter(|name| !data.features.contains(name));
-        let features = self.model.preprocess.columns.iter().filter(|(_, transforms)| as_text(transforms));
+        let features = self.model.preprocess.columns.iter().filter(|(_, transforms)| Transform::read_as_text(transforms));
         names.chain(features.map(|(name, _)| name)).cloned().collect()
     }
 

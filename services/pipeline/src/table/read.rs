@@ -32,16 +32,9 @@ impl From<switchyard_model::Format> for Format {
 impl Format {
     /// The format that a file's name ends in.
     pub(crate) fn of(name: &str) -> Result<Self> {
-        let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-        match ending.as_str() {
-            "csv" => Ok(Self::Csv),
-            "parquet" | "pq" => Ok(Self::Parquet),
-            "jsonl" | "ndjson" | "json" => Ok(Self::JsonLines),
-            _ => {
-                Err(Error::new("the name does not say the format; end it in .csv, .parquet or .jsonl, or set `format`")
-                    .file(name))
-            }
-        }
+        switchyard_model::Format::of(name).map(Self::from).ok_or_else(|| {
+            Error::new("the name does not say the format; end it in .csv, .parquet or .jsonl, or set `format`").file(name)
+        })
     }
 }
 

@@ -77,8 +77,8 @@ fn ten_thousand_categories_are_too_many_columns_and_fit_into_a_vocabulary() {
     desk.write("rows-1.csv", &rows);
     desk.evaluate = "{metrics: [auc]}".into();
     desk.preprocess = "{score: [none], plan: [{vocabulary: 5000}, onehot]}".into();
-    has(&desk.fails(), &["preprocess: ", "column `plan`", "more than 1000 columns", "vocabulary: 100"]);
-    desk.preprocess = "{score: [none], plan: [{vocabulary: 5000}]}".into();
+    has(&desk.fails(), &["model.yaml", "preprocess.plan: [1] onehot", "5000 columns, and 1000 are the most"]);
+    desk.preprocess = "{score: [none], plan: [{vocabulary: 1000}, onehot]}".into();
     assert_eq!(desk.run(&[])["outcome"], "passed");
 }
 
