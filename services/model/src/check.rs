@@ -174,7 +174,7 @@ fn check_evaluate(model: &Model, desk: &mut Desk<'_>) {
         desk.add(&["evaluate", "gate", "maxSliceDrop"], "there are no slices: name features under evaluate.slices");
     }
     if model.predict.is_none() {
-        let rule = "without a predict command the champion cannot be measured on the candidate's rows";
+        let rule = "without a predict command a champion cannot be measured on a candidate's rows, and none can take its place";
         desk.warn(&["train"], rule);
     }
 }

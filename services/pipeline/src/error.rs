@@ -45,6 +45,11 @@ impl Error {
         self
     }
 
+    /// Whether it is of a value of a column: of the data, not of what was done with it.
+    pub(crate) fn is_of_a_column(&self) -> bool {
+        self.column.is_some()
+    }
+
     /// The step in which it happened; the innermost one stands.
     pub(crate) fn at(mut self, step: &'static str) -> Self {
         self.step.get_or_insert(step);

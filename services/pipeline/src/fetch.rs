@@ -2,7 +2,7 @@
 
 mod select;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use switchyard_model::Select;
@@ -22,6 +22,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) fields: &'a Arc<[Field]>,
     /// Columns that must hold a value in every row: the key, the label, what is split or ordered by.
     pub(crate) required: &'a [String],
+    /// Columns that are there for the champion alone: what is wrong with them is only noted.
+    pub(crate) spare: &'a [String],
     /// The column by which rows are told apart.
     pub(crate) key: &'a str,
     /// The column that says when a row happened.
@@ -47,6 +49,9 @@ pub(crate) struct Fetched {
     pub(crate) rows: u64,
     /// The moment of the newest row that was taken, in microseconds since 1970.
     pub(crate) newest: Option<i64>,
+    /// Of the spare columns, those that cannot be used, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) lacking: BTreeMap<String, String>,
 }
 
 /// Writes the wanted rows into a file.
@@ -57,11 +62,11 @@ pub(crate) fn fetch(wanted: &Wanted<'_>, to: &Path) -> Result<Fetched> {
     let chosen = select::Chosen::find(wanted)?;
     let mut sink = parquet_writer(to, wanted.fields)?;
     let mut last = i64::MIN;
-    let mut fetched = Fetched { source_rows: 0, rows: 0, newest: None };
+    let mut fetched = Fetched { source_rows: 0, rows: 0, newest: None, lacking: BTreeMap::new() };
     each(
         wanted,
         &mut |input, numbers, batch| {
-            check(wanted, input, numbers, batch)?;
+            check(wanted, input, numbers, batch, &mut fetched.lacking)?;
             if wanted.ordered {
                 rises(wanted, input, numbers, batch, &mut last)?;
             }
@@ -103,7 +108,13 @@ fn each(wanted: &Wanted<'_>, see: See<'_>, all: &mut u64) -> Result<()> {
 }
 
 /// Refuses rows without a value that they must have, and numbers that are none.
-fn check(wanted: &Wanted<'_>, input: &Input, numbers: &[u64], batch: &Batch) -> Result<()> {
+fn check(
+    wanted: &Wanted<'_>,
+    input: &Input,
+    numbers: &[u64],
+    batch: &Batch,
+    lacking: &mut BTreeMap<String, String>,
+) -> Result<()> {
     for (at, field) in wanted.fields.iter().enumerate() {
         let required = wanted.required.contains(&field.name);
         if let Column::Floats(values) = batch.column(at)
@@ -113,7 +124,11 @@ fn check(wanted: &Wanted<'_>, input: &Input, numbers: &[u64], batch: &Batch) -> 
                 "{} is no number to learn from; leave it empty (it is then filled), or exclude the row with `where`",
                 values[row].unwrap_or_default()
             );
-            return Err(Error::new(what).column(&field.name).row(numbers[row]).file(&input.name));
+            let error = Error::new(what).column(&field.name).row(numbers[row]).file(&input.name);
+            if !wanted.spare.contains(&field.name) {
+                return Err(error);
+            }
+            lacking.entry(field.name.clone()).or_insert_with(|| error.to_string());
         }
         if required && let Some(row) = (0..batch.rows()).find(|row| batch.column(at).cell(*row).text().is_none()) {
             let what = "there is no value, and every row must have one here; exclude the row with `where`";

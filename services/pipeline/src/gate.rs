@@ -37,10 +37,9 @@ pub(crate) fn gate(rule: &GateRule, better: Better, candidate: &Measured, champi
         failed.push(format!("{metric} is {}, more than {}", shown(value), shown(max)));
     }
     match champion {
-        Champion::Unmeasured(why) if rule.gain.is_some() || rule.max_slice_drop.is_some() => {
-            failed.push(format!("it cannot be compared with the champion: {why}"));
-        }
-        Champion::None | Champion::Unmeasured(_) => {}
+        // A champion is followed only by what was compared with it, whatever else is asked for.
+        Champion::Unmeasured(why) => failed.push(format!("it cannot be compared with the champion: {why}")),
+        Champion::None => {}
         Champion::Measured(champion) => failed.extend(compared(rule, better, candidate, champion)),
     }
     Ok(failed)
@@ -119,6 +118,9 @@ mod tests {
         assert!(failed(&measured(0.855, 0.9), &Champion::Measured(&champion))[0].contains("better by 0.005, and 0.01"));
         assert!(failed(&measured(0.9, 0.8), &Champion::Measured(&champion))[0].contains("where plan is `paid`"));
         assert!(failed(&measured(0.9, 0.9), &Champion::Unmeasured("no predict"))[0].contains("no predict"));
+        let rule = GateRule { gain: None, max_slice_drop: None, ..rule() };
+        let failed = gate(&rule, Better::More, &measured(0.9, 0.9), &Champion::Unmeasured("no predict")).unwrap();
+        assert_eq!(failed, ["it cannot be compared with the champion: no predict"]);
     }
 
     #[test]

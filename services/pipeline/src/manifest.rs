@@ -8,7 +8,7 @@ use switchyard_model::{Artifact, Location};
 use crate::{
     digest,
     error::{Error, Result},
-    place::{Place, Source},
+    place::{Brought, Place, Source},
     table::{Format, rows_of},
 };
 
@@ -57,7 +57,7 @@ pub(crate) fn resolve(source: &Location, format: Option<Format>, store: &Place, 
     let mut files = Vec::new();
     for file in opened.files()? {
         told(&file.url);
-        let (path, sha256, size) = opened.fetch(&file, &scratch.path().join("file"))?;
+        let Brought { path, sha256, size, .. } = opened.fetch(&file, &scratch.path().join("file"))?;
         let rows = rows(&path, &file.url, format)?;
         files.push(Listed { url: file.url, size, sha256, rows });
     }

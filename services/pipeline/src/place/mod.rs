@@ -11,7 +11,7 @@ mod url;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use source::Source;
+pub(crate) use source::{Brought, Source};
 pub(crate) use url::Use;
 
 use crate::error::{Error, Result};

@@ -9,7 +9,7 @@ use super::{
     url::{Located, Use, locate},
 };
 use crate::{
-    digest::Running,
+    digest::{self, Running},
     error::{Error, Result},
 };
 
@@ -26,6 +26,32 @@ pub(crate) struct Found {
     /// Its URL, without what may be a credential.
     pub(crate) url: String,
     path: String,
+}
+
+/// A file that is on this machine now.
+#[derive(Clone, Debug)]
+pub(crate) struct Brought {
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// Its SHA-256 when it was brought.
+    pub(crate) sha256: String,
+    /// How many bytes it had then.
+    pub(crate) size: u64,
+    /// Whether it lies where others may write.
+    shared: bool,
+}
+
+impl Brought {
+    /// Whether it still is what it was when it was brought. It is asked when it was read.
+    ///
+    /// # Errors
+    /// Somebody has written into it since then.
+    pub(crate) fn unchanged(&self) -> Result<()> {
+        if !self.shared || digest::of_file(&self.path).is_ok_and(|(sha256, _)| sha256 == self.sha256) {
+            return Ok(());
+        }
+        Err(Error::new("has changed while it was read: somebody writes into the source; run again"))
+    }
 }
 
 impl Source {
@@ -66,12 +92,12 @@ impl Source {
     pub(crate) fn bring(&self, file: &Found, scratch: &Path) -> Result<PathBuf> {
         match &self.located {
             Located::File(_) => Ok(PathBuf::from(&file.path)),
-            Located::S3 { .. } | Located::Http(_) => self.fetch(file, scratch).map(|(path, ..)| path),
+            Located::S3 { .. } | Located::Http(_) => self.fetch(file, scratch).map(|brought| brought.path),
         }
     }
 
     /// Brings a file here and says its digest and size. A file of this machine stays where it is if `scratch` is not needed.
-    pub(crate) fn fetch(&self, file: &Found, scratch: &Path) -> Result<(PathBuf, String, u64)> {
+    pub(crate) fn fetch(&self, file: &Found, scratch: &Path) -> Result<Brought> {
         let mut digest = Running::default();
         let size = match (&self.located, &self.bucket) {
             (Located::File(_), _) => return local(&file.path),
@@ -81,14 +107,14 @@ impl Source {
             }
         };
         let size = size.ok_or_else(|| Error::new("it was listed, and is gone now; run again").file(&file.url))?;
-        Ok((scratch.to_owned(), digest.finish(), size))
+        Ok(Brought { path: scratch.to_owned(), sha256: digest.finish(), size, shared: false })
     }
 }
 
-/// A file that may be read where it lies: it was digested there.
-fn local(path: &str) -> Result<(PathBuf, String, u64)> {
-    let (digest, size) = crate::digest::of_file(Path::new(path))?;
-    Ok((PathBuf::from(path), digest, size))
+/// A file that is read where it lies: it was digested there.
+fn local(path: &str) -> Result<Brought> {
+    let (sha256, size) = digest::of_file(Path::new(path))?;
+    Ok(Brought { path: PathBuf::from(path), sha256, size, shared: true })
 }
 
 fn files(pattern: &Path) -> Result<Vec<Found>> {
@@ -110,4 +136,24 @@ fn objects(bucket: &str, pattern: &str, remote: &Remote) -> Result<Vec<Found>> {
     }
     let all = remote.list(glob::base(pattern))?;
     Ok(all.into_iter().filter(|path| glob::matches(pattern, path)).map(found).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, "id\n1\n").unwrap();
+        let source = Source::open(&format!("file://{}", path.display())).unwrap();
+        let brought = source.fetch(&source.files().unwrap()[0], Path::new("")).unwrap();
+        assert_eq!(brought.unchanged(), Ok(()));
+        // As long as before, and no later for a clock that counts in seconds.
+        std::fs::write(&path, "id\n2\n").unwrap();
+        assert!(brought.unchanged().unwrap_err().to_string().contains("has changed while it was read"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(brought.unchanged().is_err());
+    }
 }

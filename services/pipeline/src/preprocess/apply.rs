@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    table::{Batch, Cell, Column, Field, Rows},
+    table::{Batch, Cell, Column, Field, Kind, Rows},
 };
 
 /// What of a row is handed on.
@@ -70,7 +70,8 @@ impl<'a> Applier<'a> {
         for (chain, fitted) in self.chains.iter_mut().zip(&self.preprocessing.columns) {
             let name = &fitted.field.name;
             let column = batch.named(name).ok_or_else(|| missing(name))?;
-            match chain.apply(column.clone()).map_err(|error| named(error, name))? {
+            let column = as_fitted(column, fitted.field.kind).map_err(|error| named(error, name))?;
+            match chain.apply(column).map_err(|error| named(error, name))? {
                 Values::One(column) => columns.push(finished(column, &fitted.steps)),
                 Values::Many(many) => columns.extend(many),
             }
@@ -82,6 +83,22 @@ impl<'a> Applier<'a> {
         }
         Ok(Batch::new(Arc::clone(&self.fields), columns))
     }
+}
+
+/// The column as it was when it was fitted: what is a text now, because another preprocessing wants it so, is read again.
+fn as_fitted(column: &Column, kind: Kind) -> Result<Column, (usize, Error)> {
+    let Column::Strings(texts) = column else { return Ok(column.clone()) };
+    if kind == Kind::String {
+        return Ok(column.clone());
+    }
+    let mut read = Column::empty(kind);
+    for (row, text) in texts.iter().enumerate() {
+        if !read.push_text(text.as_deref().unwrap_or_default()) {
+            let shown: String = text.iter().flat_map(|text| text.chars()).take(40).collect();
+            return Err((row, Error::new(format!("`{shown}` does not fit: the column held {} in training", kind.words()))));
+        }
+    }
+    Ok(read)
 }
 
 /// Truth values become 1 and 0, unless the column is to be left alone.

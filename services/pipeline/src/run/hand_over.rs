@@ -7,7 +7,8 @@ use switchyard_model::{Artifact, Gate, Outcome, Rows, RunResult};
 
 use super::{
     Done, Job,
-    data::{Said, noted},
+    fetch::Said,
+    files::noted,
     rated::Rated,
     record::{Inputs, NAME, Record, Took, path},
 };

@@ -1,10 +1,14 @@
 //! One run, from the data to what is handed over.
 
 mod commands;
-mod data;
+mod fetch;
+mod files;
 mod hand_over;
+mod preprocess;
 mod rated;
 mod record;
+mod rival;
+mod split;
 
 use std::{
     path::{Path, PathBuf},

@@ -2,14 +2,18 @@
 
 use serde_json::json;
 
-use super::{Done, Job, bring, data::noted, data::raw};
+use super::{
+    Done, Job,
+    files::{noted, raw},
+    rival::Rival,
+};
 use crate::{
     cache::Made,
     error::Result,
     gate::{Champion, gate, shown},
     metrics::Measured,
     predictions::{Predicted, measure},
-    preprocess::{Parts, Preprocessing},
+    preprocess::Preprocessing,
 };
 
 /// What was measured, and what the gate says of it.
@@ -26,19 +30,24 @@ impl<'a> Job<'a> {
         let predictions = done.predicted.as_ref().unwrap_or(&done.trained);
         let measured = self.measure(predictions, done, preprocessing)?;
         let candidate: Measured = measured.note()?;
-        let champion = self.measured_champion(done, preprocessing)?;
+        let rival = self.rival(done, preprocessing)?;
         let mut took = vec![("evaluate", measured.took, measured.cached)];
-        took.extend(champion.iter().flat_map(|(_, took)| took.clone()));
-        let champion = champion.map(|(champion, _)| champion);
-        let side = match (self.champion(), &champion) {
-            (None, _) => Champion::None,
-            (Some(_), Some(measured)) => Champion::Measured(measured),
-            (Some(_), None) => Champion::Unmeasured("the file has no `predict`, by which its model could be asked"),
+        let side = match &rival {
+            Rival::None => Champion::None,
+            Rival::Unmeasured(why) => Champion::Unmeasured(why),
+            Rival::Measured(measured, parts) => {
+                took.extend(parts);
+                Champion::Measured(measured)
+            }
         };
         let rule = self.model.gate();
         let failed = gate(&rule, self.better(&rule.metric), &candidate, &side).map_err(|error| error.at("gate"))?;
         let value = candidate.metrics.get(&rule.metric).copied().unwrap_or_default();
         self.tell("evaluate", &format!("{} {}", rule.metric, shown(value)), &measured);
+        let champion = match rival {
+            Rival::Measured(measured, _) => Some(measured),
+            Rival::None | Rival::Unmeasured(_) => None,
+        };
         Ok(Rated { candidate, champion, failed, took })
     }
 
@@ -49,7 +58,7 @@ impl<'a> Job<'a> {
     }
 
     /// Measures predictions of the evaluated fold.
-    fn measure(&self, predictions: &Made<'a>, done: &Done<'a>, preprocessing: &Preprocessing) -> Result<Made<'a>> {
+    pub(super) fn measure(&self, predictions: &Made<'a>, done: &Done<'a>, preprocessing: &Preprocessing) -> Result<Made<'a>> {
         let evaluate = &self.model.evaluate;
         let rows = raw(self.evaluated());
         let labelled = self.labelled(self.evaluated());
@@ -77,27 +86,5 @@ impl<'a> Job<'a> {
             }
             noted(&measured)
         })
-    }
-
-    /// The champion on the candidate's rows: preprocessed as it was trained, predicted by its own model.
-    #[expect(clippy::type_complexity, reason = "what was measured, and what each part took")]
-    fn measured_champion(
-        &self,
-        done: &Done<'a>,
-        preprocessing: &Preprocessing,
-    ) -> Result<Option<(Measured, Vec<(&'static str, std::time::Duration, bool)>)>> {
-        let (Some(champion), Some(fitted)) = (self.champion(), self.champions_preprocessing()?) else { return Ok(None) };
-        let fold = self.evaluated();
-        let digests = [&done.split.kept(&raw(fold))?.sha256, &champion.preprocessing.sha256];
-        let rows = self.cache.step("champion", &[digests[0], digests[1], &self.unlabelled()], |folder| {
-            self.apply(&fitted, &done.split, fold, Parts::Features, &folder.join(self.unlabelled()))?;
-            Ok(serde_json::Value::Null)
-        })?;
-        let model = self.cache.scratch().join("champion-model");
-        bring(self.store, &champion.model, &model).map_err(|error| error.at("champion"))?;
-        let predicted = self.predict("champion", (&model, &champion.model.sha256), &rows)?;
-        let measured = self.measure(&predicted, done, preprocessing).map_err(|error| error.at("champion"))?;
-        let took = [("champion-rows", &rows), ("champion-predict", &predicted), ("champion-evaluate", &measured)];
-        Ok(Some((measured.note()?, took.map(|(step, made)| (step, made.took, made.cached)).to_vec())))
     }
 }

@@ -1,10 +1,10 @@
 //! What the columns of a source hold. Parquet says it; of CSV and JSON lines every value is looked at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Cell, Field, Kind, csv, jsonl, parquet,
-    read::{Format, Input, no_column},
+    read::{Format, Input, names, no_column},
 };
 use crate::error::{Error, Result};
 
@@ -29,24 +29,63 @@ struct Odd {
     value: String,
 }
 
-/// What the wanted columns hold over all files. Columns that are preprocessed as text (`texts`) may hold anything.
+/// What columns hold.
+pub(crate) struct Surveyed {
+    /// The columns that can be read.
+    pub(crate) fields: Vec<Field>,
+    /// Of the spare ones, those that cannot, and why.
+    pub(crate) lacking: BTreeMap<String, String>,
+}
+
+/// What the wanted columns, and the spare ones that are there, hold over all files. Columns that are preprocessed as text
+/// (`texts`) may hold anything.
 ///
 /// # Errors
-/// A column is missing, empty in every file, of different kinds in different files, or holds a few texts among numbers.
-pub(crate) fn survey(inputs: &[Input], wanted: &[String], texts: &BTreeSet<String>) -> Result<Vec<Field>> {
-    let mut seen = vec![Seen::default(); wanted.len()];
+/// A wanted column is missing, empty in every file, of different kinds in different files, or holds a few texts among numbers.
+pub(crate) fn survey(inputs: &[Input], wanted: &[String], spare: &[String], texts: &BTreeSet<String>) -> Result<Surveyed> {
+    let mut lacking = BTreeMap::new();
+    let mut columns = wanted.to_vec();
+    for name in spare {
+        match missing(inputs, name)? {
+            Some(why) => drop(lacking.insert(name.clone(), why.column(name).to_string())),
+            None => columns.push(name.clone()),
+        }
+    }
+    let mut fields = Vec::new();
+    for (at, (name, seen)) in columns.iter().zip(&seen(inputs, &columns)?).enumerate() {
+        match seen.field(name, texts.contains(name)) {
+            Err(why) if at >= wanted.len() => drop(lacking.insert(name.clone(), why.to_string())),
+            field => fields.push(field?),
+        }
+    }
+    Ok(Surveyed { fields, lacking })
+}
+
+/// Why a column is not in all files. Files of JSON lines do not say what they have: there it may be in any row.
+fn missing(inputs: &[Input], name: &String) -> Result<Option<Error>> {
+    for input in inputs.iter().filter(|input| input.format != Format::JsonLines) {
+        let there = names(input)?;
+        if !there.contains(name) {
+            return Ok(Some(no_column(input, name, &there)));
+        }
+    }
+    Ok(None)
+}
+
+fn seen(inputs: &[Input], columns: &[String]) -> Result<Vec<Seen>> {
+    let mut seen = vec![Seen::default(); columns.len()];
     for input in inputs {
         let mut see = |row, column: usize, cell: Cell<'_>| {
             seen[column].see(input, row, cell);
             Ok(())
         };
         match input.format {
-            Format::Csv => csv::each(input, wanted, &mut see)?,
-            Format::JsonLines => jsonl::each(input, wanted, &mut see)?,
-            Format::Parquet => declared(input, wanted, &mut seen)?,
+            Format::Csv => csv::each(input, columns, &mut see)?,
+            Format::JsonLines => jsonl::each(input, columns, &mut see)?,
+            Format::Parquet => declared(input, columns, &mut seen)?,
         }
     }
-    wanted.iter().zip(&seen).map(|(name, seen)| seen.field(name, texts.contains(name))).collect()
+    Ok(seen)
 }
 
 fn declared(input: &Input, wanted: &[String], seen: &mut [Seen]) -> Result<()> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub(crate) use cell::Cell;
 pub(crate) use column::Column;
-pub(crate) use guess::survey;
+pub(crate) use guess::{Surveyed, survey};
 pub(crate) use parquet::{open_coded, plain as column_of};
 pub(crate) use read::{Format, Input, Rows, names, read, read_stored, rows_of};
 pub(crate) use write::{CsvWriter, Sink, parquet_writer, writer};

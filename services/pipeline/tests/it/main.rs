@@ -9,6 +9,7 @@
 )]
 
 mod bad;
+mod champion;
 mod desk;
 mod kept;
 mod killed;

@@ -164,3 +164,73 @@ fn a_bucket_holds_the_data_the_cache_and_the_runs() {
     let (well, _, said) = run("w");
     assert!(!well && said.contains("is damaged in the store"), "{said}");
 }
+
+/// Rows that take a while to read, all of one plan.
+fn many(plan: &str) -> String {
+    let mut rows = "id,at,score,plan,bought\n".to_owned();
+    for id in 0..120_000 {
+        writeln!(rows, "{id},{},0.{:03},{plan},{}", 1_767_225_600 + id, id % 997, id % 2).unwrap();
+    }
+    rows
+}
+
+/// A half-made step that rows are written into: the source has been digested, and is being read.
+fn is_reading(store: &std::path::Path) -> bool {
+    let Ok(entries) = fs::read_dir(store.join("cache")) else { return false };
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(".half-") && entry.path().join("rows.parquet").exists())
+}
+
+#[test]
+fn a_file_that_is_overwritten_while_it_is_read_fails_the_fetch() {
+    let (before, after) = (many("free"), many("gold"));
+    assert_eq!(before.len(), after.len());
+    // Who writes may come too late, on a busy machine: then the run has seen nothing of it.
+    let noticed = (0..10).any(|_| {
+        let desk = Desk::new();
+        desk.write("rows-1.csv", &before);
+        let file = desk.file();
+        let mut run = desk.command(&["run", file.to_str().unwrap(), "--json"]);
+        let mut run = run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        while run.try_wait().unwrap().is_none() && !is_reading(&desk.path("store")) {
+            std::thread::yield_now();
+        }
+        desk.write("rows-1.csv", &after);
+        let output = run.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        if output.status.success() {
+            return false;
+        }
+        let wanted = "has changed while it was read: somebody writes into the source; run again";
+        assert!(said.contains("fetch: file://") && said.contains("rows-1.csv: ") && said.contains(wanted), "{said}");
+        assert!(!desk.path("store/runs").exists(), "nothing was handed over");
+        true
+    });
+    assert!(noticed, "the writer never came in time");
+}
+
+#[test]
+fn an_object_that_was_overwritten_since_it_was_listed_fails_the_fetch() {
+    let server = Server::start();
+    server.put("/lake/shop/1.csv", Desk::rows(0, 300).into_bytes());
+    let mut desk = Desk::new();
+    desk.source = "s3://lake/shop/*.csv".into();
+    let file = desk.file();
+    let with = |mut command: std::process::Command| {
+        let keys = [("AWS_ACCESS_KEY_ID", "r"), ("AWS_SECRET_ACCESS_KEY", "r"), ("AWS_REGION", "here")];
+        command.envs(keys).env("AWS_ENDPOINT_URL", server.url()).output().unwrap()
+    };
+    let listed = with(desk.command(&["manifest", file.to_str().unwrap()]));
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    server.put("/lake/shop/1.csv", Desk::rows(300, 600).into_bytes());
+    let asked = serde_json::json!({"run": "abc", "manifest": {"path": listed["path"], "sha256": listed["sha256"]}});
+    let declared = switchyard_model::read(&fs::read_to_string(&file).unwrap()).unwrap().0.canonical();
+    let mut run = desk.command(&["run"]);
+    run.env("SWITCHYARD_MODEL", declared).env("SWITCHYARD_RUN", asked.to_string());
+    let output = with(run);
+    let said = text(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("fetch: s3://lake/shop/1.csv: has changed since the manifest was made; run again"), "{said}");
+}

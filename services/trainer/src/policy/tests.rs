@@ -121,6 +121,20 @@ fn a_run_that_failed_is_tried_again_after_its_back_off_with_the_same_data() {
 }
 
 #[test]
+fn a_candidate_that_could_not_be_compared_is_rejected_and_never_promoted() {
+    let ended = |passed: bool| {
+        let mut life = Life::new(AUTO);
+        life.window(1, true);
+        life.train("k1");
+        let told = life.end(|key, _| result(key, None, passed));
+        assert_eq!(life.record.reference.as_deref(), Some("champ"));
+        told
+    };
+    assert_eq!(ended(false)[..2], ["evaluated", "rejected"]);
+    assert_eq!(ended(true)[0], "finished failed");
+}
+
+#[test]
 fn garbage_as_a_result_fails_with_the_reason_and_leaves_the_champion() {
     let wrong: [fn(&mut switchyard_model::RunResult); 6] = [
         |result| result.run = "other".into(),
