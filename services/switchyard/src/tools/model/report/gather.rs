@@ -12,10 +12,11 @@ use switchyard_events::{
     RetrainingSkipped, WindowJudged, custom_data,
 };
 use switchyard_model::{Better, Metric, Model};
-use switchyard_trainer::{LastWindow, Pinned, policy::Record};
+use switchyard_trainer::{LastWindow, Pinned, Watch, policy::Record};
 
 use super::{
     super::{super::applied::Kept as _, held},
+    segments::segments,
     shape,
     view::{Candidate, Champion, Column, Page, Performance, Point, Run, Shape, Skipped, Window},
 };
@@ -63,10 +64,14 @@ pub(super) async fn gather(bus: &Bus, name: &str) -> anyhow::Result<Page> {
     let warmup = model.policy.warmup;
     let now = Timestamp::now();
     let page = said.page(&model, pinned.as_ref(), last.as_ref().map(|last| &last.counts), now);
+    let segments = pinned.as_ref().zip(last.as_ref()).zip(page.windows.last()).map(|((pinned, last), window)| {
+        let watch = Watch::new(&model, pinned.clone(), 0);
+        watch.map(|watch| segments(&watch, &pinned.profile, &last.counts, &window.drifted)).unwrap_or_default()
+    });
     let registered = registered.and_then(|registered| registered.champion);
     let champion = registered.map(|Crowned { run, at, metrics }| Champion { run, since: at, metrics });
     let state = record.map_or_else(|| page.state.clone(), |record| record.state(warmup).to_owned());
-    Ok(Page { champion: champion.or(page.champion.clone()), state, ..page })
+    Ok(Page { champion: champion.or(page.champion.clone()), state, segments: segments.unwrap_or_default(), ..page })
 }
 
 async fn state<T: serde::de::DeserializeOwned>(bus: &Bus, key: &str) -> anyhow::Result<Option<T>> {
@@ -120,6 +125,7 @@ impl Said {
             champion,
             fresh: pinned.zip(windows.last()).is_some_and(|(pinned, last)| pinned.run != last.reference),
             columns: columns(windows, pinned.map(|pinned| &pinned.profile), counts),
+            segments: Vec::new(),
             performance: performance(windows),
             candidate: self.candidate(model),
             runs: self.runs(),
@@ -241,7 +247,7 @@ fn columns(windows: &[WindowJudged], profile: Option<&Profile>, counts: Option<&
 }
 
 /// A column's values; those of the window are left out where they were counted against another reference.
-fn drawn(profile: &Profile, counts: Option<&WindowCounts>, name: &str) -> Option<Shape> {
+pub(super) fn drawn(profile: &Profile, counts: Option<&WindowCounts>, name: &str) -> Option<Shape> {
     use switchyard_drift::Window::{Categorical, Numeric};
     let counts = counts.filter(|counts| counts.frame() == profile.frame());
     let window = counts.and_then(|counts| profile.column(counts, name));
@@ -268,7 +274,7 @@ fn performance(windows: &[WindowJudged]) -> Option<Performance> {
 }
 
 /// What a measure is called.
-fn label(measure: &str) -> &str {
+pub(super) fn label(measure: &str) -> &str {
     match measure {
         "ks" => "KS distance",
         "psi" => "PSI",
@@ -277,7 +283,8 @@ fn label(measure: &str) -> &str {
         "chi-squared" => "Cramér’s V",
         "l-infinity" => "greatest difference",
         "hellinger" => "Hellinger distance",
-        "missing" => "missing",
+        "total-variation" => "total variation",
+        "kl" => "KL divergence",
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! `switchyard model report`: one page about a model, that anybody can open.
 //!
-//! `gather.rs` reads what the trainer keeps and has said, `page.rs` writes, `chart.rs` and `shape.rs` draw. The page needs neither
+//! `gather.rs` reads what the trainer keeps and has said, `page.rs` writes, `segments.rs` both of parts of the rows, `chart.rs` and `shape.rs` draw. The page needs neither
 //! a script nor the network.
 #![expect(clippy::cast_precision_loss, reason = "no drawing is as precise as that")]
 #![expect(clippy::format_collect, reason = "a page is written once")]
@@ -8,6 +8,7 @@
 mod chart;
 mod gather;
 mod page;
+mod segments;
 mod shape;
 mod text;
 mod view;

@@ -2,6 +2,7 @@
 
 use super::{
     chart::{self, Frame},
+    segments,
     text::{chance, count, esc, metric, moment, number, short, signed},
     view::{Candidate, Column, Page, Performance, Run, Skipped, Window},
 };
@@ -17,6 +18,7 @@ pub(super) fn page(page: &Page) -> String {
         head(page),
         tiles(page),
         columns(page),
+        segments::section(&page.segments),
         page.performance.as_ref().map(performance).unwrap_or_default(),
         page.candidate.as_ref().map(candidate).unwrap_or_default(),
         runs(&page.runs),
@@ -68,8 +70,9 @@ fn head(page: &Page) -> String {
         (0, all) => format!("What it sees is like what it was trained on, in all {all} columns that are watched."),
         (n, all) => format!("{n} of {all} columns that are watched have drifted: {}.", esc(&drifted.join(", "))),
     };
+    let parts = if page.fresh { String::new() } else { segments::drifted(&page.segments) };
     format!(
-        "<header><h1>{}</h1>{}<span class=\"soft\">revision <code>{}</code></span></header>\n<p class=\"lead\">{champion} {data}</p>\n",
+        "<header><h1>{}</h1>{}<span class=\"soft\">revision <code>{}</code></span></header>\n<p class=\"lead\">{champion} {data}{parts}</p>\n",
         esc(&page.model),
         chip(kind(&page.state), &page.state),
         esc(&page.revision),

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{
     page::page,
-    view::{Candidate, Champion, Column, Page, Performance, Point, Run, Shape, Skipped, Window},
+    segments::{drifted, section, segments},
+    view::{Candidate, Champion, Column, Difference, Page, Part, Performance, Point, Run, Segments, Shape, Skipped, Window},
 };
 
 fn moment(n: i64) -> Timestamp {
@@ -38,6 +39,27 @@ fn column(name: &str, measure: &str, shape: Shape, (calm, then): (f64, f64)) -> 
         why: "less than 0.100".into(),
         drifted: false,
     }
+}
+
+/// The plans, of which one has drifted.
+fn parts() -> Segments {
+    let part = |name: &str, rows: u64, then: f64, now: f64, effects: [f64; 3]| {
+        let of = |(n, effect): (usize, f64)| {
+            let drifted = effect > 0.3;
+            let measure = ["KS distance", "PSI", "KS distance"][n];
+            let (reference, current) = (hill(12.0, 4.0), hill(8.0, 4.0));
+            let shape = drifted.then_some(Shape::Numbers { low: 0.0, high: 20.0, reference, current });
+            Difference { measure: measure.into(), effect, threshold: 0.1, p: 0.2 * (0.3 - effect).max(0.0), drifted, shape }
+        };
+        let differences = effects.into_iter().enumerate().map(of).collect();
+        Part { name: name.into(), rows, then, now, differences }
+    };
+    let parts = vec![
+        part("pro <b>&", 2010, 0.3, 0.402, [0.02, 0.03, 0.44]),
+        part("free", 1254, 0.5, 0.2508, [0.035, 0.11, 0.031]),
+        part("a plan with quite a long name", 1736, 0.2, 0.3472, [0.02, 0.01, 0.02]),
+    ];
+    Segments { by: "plan".into(), columns: ["age", "price", "visits"].map(str::to_owned).to_vec(), parts }
 }
 
 fn whole() -> Page {
@@ -92,6 +114,7 @@ fn whole() -> Page {
         fresh: false,
         windows: (0..34).map(window).collect(),
         columns: vec![age, plan, price, visits],
+        segments: vec![parts()],
         performance: Some(Performance { metric: "auc".into(), limit: Some(0.75), points: auc, bad: false }),
         candidate: Some(Candidate {
             run: "k3mfxjz3q7xw2ltf5bnhdiovue6".into(),
@@ -149,4 +172,66 @@ fn a_model_of_which_nothing_is_known_has_a_page_too() {
     let text = page(&Page { model: "new".into(), state: "cold".into(), ..Page::default() });
     assert!(text.contains("No model serves yet. No window has been judged yet."), "{text}");
     assert!(text.contains("Nothing has been trained yet.") && !text.contains("NaN"));
+}
+
+/// A model that looks at `age` and `plan`, and 2,000 rows of it; those of `pro` are of the age that is said.
+fn counted(pro: f64) -> (switchyard_trainer::Watch, switchyard_drift::Profile, switchyard_drift::WindowCounts) {
+    use switchyard_drift::{Column, Fold, Kind, Survey};
+    let rows = |pro: f64| {
+        let age = move |n: u32| if n.is_multiple_of(4) { pro } else { 0.0 } + f64::from(n * 7 % 1000);
+        let ages: Vec<f64> = (0..2000).map(age).collect();
+        let plans: Vec<Option<&str>> = (0..2000_u32).map(|n| Some(if n.is_multiple_of(4) { "pro" } else { "free" })).collect();
+        (ages, plans)
+    };
+    let kinds = BTreeMap::from([("age".to_owned(), Kind::Numbers), ("plan".to_owned(), Kind::Names)]);
+    let mut survey = Survey::new(&kinds, &["plan"], std::num::NonZeroUsize::new(64).unwrap()).unwrap();
+    let (ages, plans) = rows(0.0);
+    let columns = [Column::Numbers(&ages), Column::Names(&plans)];
+    survey.see(&columns, 2000).unwrap();
+    let frame = survey.frame().unwrap();
+    let fold = Fold::new(&frame);
+    let mut counts = fold.window();
+    fold.count(&mut counts, &columns, 2000).unwrap();
+    let profile = frame.filled(&counts).unwrap();
+    let fold = Fold::new(&profile);
+    let (ages, plans) = rows(pro);
+    let mut counts = fold.window();
+    fold.count(&mut counts, &[Column::Numbers(&ages), Column::Names(&plans)], 2000).unwrap();
+    let file = "{version: 1, model: m, store: {url: 'file:///s'}, data: {source: {url: 'file:///d.csv'}, key: id, label: {column: y, \
+                task: binary}, features: [age, plan]}, train: {image: i, command: [t]}, monitor: {segments: [plan], columns: {age: \
+                {psi: 0.2}}}}";
+    let model = switchyard_model::read(file).unwrap().0;
+    let pinned =
+        switchyard_trainer::Pinned { run: "r".into(), sha256: "0".into(), profile: profile.clone(), metrics: BTreeMap::new() };
+    (switchyard_trainer::Watch::new(&model, pinned, 0).unwrap(), profile, counts)
+}
+
+#[test]
+fn each_part_of_the_rows_is_shown_with_what_its_columns_say() {
+    let (watch, profile, counts) = counted(600.0);
+    let all = segments(&watch, &profile, &counts, &["plan=pro/age".to_owned()]);
+    let [by_plan] = &all[..] else { panic!("{all:?}") };
+    assert_eq!((by_plan.by.as_str(), &by_plan.columns[..]), ("plan", &["age".to_owned()][..]));
+    let of = |part: &Part| (part.name.clone(), part.rows, part.then, part.now);
+    let wanted = [("pro".to_owned(), 500, 0.25, 0.25), ("free".to_owned(), 1500, 0.75, 0.75)];
+    assert_eq!(by_plan.parts.iter().map(of).collect::<Vec<_>>(), wanted);
+    let (pro, free) = (&by_plan.parts[0].differences[0], &by_plan.parts[1].differences[0]);
+    assert!(pro.drifted && pro.effect > 0.2 && pro.shape.is_some() && pro.measure == "PSI", "{pro:?}");
+    assert!(!free.drifted && free.effect < 1e-9 && free.shape.is_none(), "{free:?}");
+    let text = section(&all);
+    assert!(text.contains("<b>age</b> where plan is <b>pro</b>: PSI") && text.contains("PSI, from 0.200"), "{text}");
+    assert_eq!((section(&[]), drifted(&[])), (String::new(), String::new()));
+    assert_eq!(drifted(&all), " Of parts of the rows: age where plan is pro.");
+}
+
+#[test]
+fn parts_that_were_counted_against_another_reference_are_not_shown() {
+    let (watch, profile, _) = counted(0.0);
+    let other = switchyard_drift::Fold::new(&profile.clone()).window();
+    assert_eq!(segments(&watch, &profile, &other, &[]).len(), 1, "a window without rows fits");
+    let kinds = BTreeMap::from([("age".to_owned(), switchyard_drift::Kind::Numbers)]);
+    let mut survey = switchyard_drift::Survey::new(&kinds, &[""; 0], std::num::NonZeroUsize::new(8).unwrap()).unwrap();
+    survey.see(&[switchyard_drift::Column::Numbers(&[1.0, 2.0])], 2).unwrap();
+    let foreign = switchyard_drift::Fold::new(&survey.frame().unwrap()).window();
+    assert_eq!(segments(&watch, &profile, &foreign, &[]).len(), 0);
 }

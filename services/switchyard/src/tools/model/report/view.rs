@@ -20,6 +20,8 @@ pub(super) struct Page {
     /// The windows that are known, the oldest first.
     pub(super) windows: Vec<Window>,
     pub(super) columns: Vec<Column>,
+    /// The same of parts of the rows, in the last window.
+    pub(super) segments: Vec<Segments>,
     pub(super) performance: Option<Performance>,
     pub(super) candidate: Option<Candidate>,
     /// The newest first.
@@ -61,6 +63,38 @@ pub(super) struct Column {
     pub(super) p: Option<f64>,
     pub(super) why: String,
     pub(super) drifted: bool,
+}
+
+/// The rows of the last window, parted by a column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Segments {
+    pub(super) by: String,
+    /// What is compared of each part.
+    pub(super) columns: Vec<String>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// The rows of one value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) rows: u64,
+    /// Their share of all rows, in the reference and in the window.
+    pub(super) then: f64,
+    pub(super) now: f64,
+    /// Of each column that is compared.
+    pub(super) differences: Vec<Difference>,
+}
+
+/// What the last window says of a column of a part.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Difference {
+    pub(super) measure: String,
+    pub(super) effect: f64,
+    pub(super) threshold: f64,
+    pub(super) p: f64,
+    pub(super) drifted: bool,
+    pub(super) shape: Option<Shape>,
 }
 
 /// What one window says of a column or a metric.
