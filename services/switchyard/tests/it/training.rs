@@ -179,14 +179,25 @@ impl School {
 
     /// What an operator's command prints.
     async fn model(&self, arguments: &[&str]) -> String {
+        let (well, said) = self.said(arguments).await;
+        assert!(well, "model {arguments:?}: {said}");
+        said
+    }
+
+    async fn model_fails(&self, arguments: &[&str]) -> String {
+        let (well, said) = self.said(arguments).await;
+        assert!(!well, "model {arguments:?}: {said}");
+        said
+    }
+
+    async fn said(&self, arguments: &[&str]) -> (bool, String) {
         let credentials = self.stack.nats().credentials("cli").unwrap();
         let mut command = Command::new(program());
         command.arg("model").args(arguments).env("NATS_URL", self.stack.nats().url()).env("USER", "ann");
         command.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
         let output = command.output().await.unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "model {arguments:?}: {said}");
-        said
+        (output.status.success(), said)
     }
 
     async fn record(&self, model: &str) -> Record {
@@ -385,5 +396,12 @@ async fn only_a_candidate_that_is_one_becomes_the_champion_and_it_can_be_taken_b
     assert_eq!(school.champion("churn").await, first);
     let pinned = Pinned::read(&school.bus, "churn").await.unwrap().unwrap().0;
     assert_eq!((Some(pinned.run), school.record("churn").await.reference), (first.clone(), first));
+    let error = school.model_fails(&["replay", file.to_str().unwrap(), "--since", "3d"]).await;
+    assert!(error.contains("--since 3d: stream INFERENCE keeps 1d: what is older is gone"), "{error}");
+    let error = school.model_fails(&["replay", file.to_str().unwrap(), "--from", "rows.parquet"]).await;
+    assert!(error.contains("rows.parquet: JSON lines are expected"), "{error}");
+    school.model(&["feed", "churn", rows.to_str().unwrap()]).await;
+    let replayed = school.model(&["replay", file.to_str().unwrap(), "--since", "1h", "--windows"]).await;
+    assert!(replayed.contains("window 2 of 1000 rows") && replayed.contains("2 windows, "), "{replayed}");
     school.close().await;
 }

@@ -2,6 +2,7 @@
 
 mod diff;
 mod feed;
+mod reach;
 mod replay;
 mod report;
 mod status;

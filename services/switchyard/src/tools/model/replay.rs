@@ -13,7 +13,7 @@ use super::{
     super::Session,
     File, Kept, applied, checked,
     feed::{Batch, LABELS, ROWS, Sorter, lines, outgoing},
-    term,
+    reach, term,
 };
 
 /// Settings of `replay`.
@@ -21,7 +21,7 @@ use super::{
 pub(super) struct Args {
     #[command(flatten)]
     file: File,
-    /// Replay what models have seen since so long ago, out of stream INFERENCE, which keeps a day.
+    /// Replay what the model has seen since so long ago, out of stream INFERENCE, which keeps a day; more is an error.
     #[arg(long, value_name = "TIME", required_unless_present = "from", conflicts_with = "from")]
     since: Option<TimeLimit>,
     /// Replay the rows and labels of this file, as `model feed` takes them; `-` is standard input.
@@ -59,10 +59,10 @@ pub(super) async fn replay(session: &Session<'_>, args: &Args) -> anyhow::Result
     let pinned = pinned.with_context(|| format!("{} has no reference yet: it is pinned with its first champion", model.name))?;
     let seen = match (&args.since, &args.from) {
         (Some(since), _) => {
-            let from = Timestamp::now().checked_sub(since.duration())?;
+            let from = reach::since(bus, *since).await?;
             let mut seen = Vec::new();
             let filter = format!("inference.{}.>", model.name);
-            bus.recorded("INFERENCE", &filter, Some(from), |delivery| seen.push((delivery.event, delivery.stored))).await?;
+            bus.recorded(reach::STREAM, &filter, Some(from), |delivery| seen.push((delivery.event, delivery.stored))).await?;
             seen
         }
         (None, Some(from)) => rows(&model, from, args.every)?,
@@ -109,6 +109,7 @@ fn of_window(window: &Judged) -> String {
 
 /// The lines of a file as events, each at its own time.
 fn rows(model: &Model, from: &std::path::Path, every: TimeLimit) -> anyhow::Result<Vec<(Event, Timestamp)>> {
+    reach::is_json_lines(from)?;
     let (mut sorter, mut seen) = (Sorter::new(model, 1), Vec::new());
     let mut now = Timestamp::now();
     for (n, line) in lines(from)?.enumerate() {
