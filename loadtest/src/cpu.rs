@@ -18,6 +18,11 @@ impl Cpu {
         Self { client: used("self"), server: used(&server.to_string()) }
     }
 
+    /// The processor time of another process, up to now; nothing where there is no `/proc`.
+    pub(crate) fn of(process: i32) -> Duration {
+        used(&process.to_string())
+    }
+
     /// The processor time of this process, up to now.
     pub(crate) fn of_this() -> Duration {
         used("self")

@@ -3,6 +3,7 @@
 mod bare;
 mod builds;
 mod latency;
+mod pass;
 mod report;
 mod running;
 
@@ -45,7 +46,7 @@ pub(crate) const EXECUTOR: &str = "k8s";
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let mut runs = Vec::new();
     for n in 1..=args.runs {
-        let run = measure(args).await?;
+        let run = measure(args, n).await?;
         eprintln!("run {n} of {}: {run}", args.runs);
         runs.push(run);
     }
@@ -90,16 +91,29 @@ impl Place {
     }
 }
 
-async fn measure(args: &Args) -> anyhow::Result<Run> {
+async fn measure(args: &Args, n: u32) -> anyhow::Result<Run> {
     let (builds, at_once) = (args.builds.get(), usize::from(args.at_once));
     let place = Place::start().await?;
     // The first pods of an API server take longer: neither side is to have them.
     bare::throughput(&place, "warm", 100, at_once).await?;
-    let ours = running::throughput(&place, builds, at_once).await?;
-    let ceiling = bare::throughput(&place, "bare", builds, at_once).await?;
     let load = latency::Load { rate: args.rate.get(), seconds: args.seconds };
-    let latencies = latency::of_ours(&place, load, at_once).await?;
-    let at_least = latency::of_bare(&place, load).await?;
+    let run = measure_in_turn(&place, (builds, at_once), load, n).await?;
     place.stack.stop().await;
-    Ok(Run::of((ours, &latencies), (ceiling, &at_least)))
+    Ok(run)
+}
+
+/// An API server gets slower the more pods it has: who is second in one run is first in the next.
+async fn measure_in_turn(place: &Place, (builds, at_once): (u32, usize), load: latency::Load, n: u32) -> anyhow::Result<Run> {
+    let ours =
+        async || anyhow::Ok((running::throughput(place, builds, at_once).await?, latency::of_ours(place, load, at_once).await?));
+    let bare =
+        async || anyhow::Ok((bare::throughput(place, "bare", builds, at_once).await?, latency::of_bare(place, load).await?));
+    let ((ours, latencies), (ceiling, at_least)) = if n % 2 == 1 {
+        let ours = ours().await?;
+        (ours, bare().await?)
+    } else {
+        let bare = bare().await?;
+        (ours().await?, bare)
+    };
+    Ok(Run::of((&ours, &latencies), (&ceiling, &at_least)))
 }

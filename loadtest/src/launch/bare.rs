@@ -1,7 +1,5 @@
 //! The most that this API server can do: the same pod, created gated and ungated, by a loop that does nothing else.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,9 +12,11 @@ use serde_json::json;
 use switchyard_dev::{ClusterUser, ControlPlane};
 use switchyard_events::BuildKey;
 use switchyard_executor::{Executor as _, Kubernetes, Launch};
-use tokio::time::Instant;
 
-use super::{Place, builds};
+use super::{
+    Place, builds,
+    pass::{Begun, Pass},
+};
 
 /// What one loop creates.
 #[derive(Clone)]
@@ -80,14 +80,13 @@ fn launch(series: &str, n: u32) -> Launch {
     }
 }
 
-/// Pods a second, created and ungated.
-pub(super) async fn throughput(place: &Place, series: &str, count: u32, at_once: usize) -> anyhow::Result<f64> {
+/// So many pods, created and ungated.
+pub(super) async fn throughput(place: &Place, series: &str, count: u32, at_once: usize) -> anyhow::Result<Pass> {
     let bare = Bare::of(place).await?;
-    let begun = Instant::now();
+    let begun = Begun::now(place)?;
     let mut launched = stream::iter(0..count).map(async |n| bare.launch(&builds::key(series, n)).await).buffer_unordered(at_once);
     while let Some(done) = launched.next().await {
         done?;
     }
-    let elapsed: Duration = begun.elapsed();
-    Ok(f64::from(count) / elapsed.as_secs_f64())
+    begun.ended(count)
 }

@@ -9,12 +9,12 @@ use switchyard_bus::{Bus, Durable, Events as _};
 use switchyard_executor::Kubernetes;
 use switchyard_launcher::Launcher;
 use switchyard_runtime::{Context, Health, Metrics, Shutdown};
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::{task::JoinHandle, time::sleep};
 
-use super::{EXECUTOR, Place, builds};
+use super::{
+    EXECUTOR, Place, builds,
+    pass::{Begun, Pass},
+};
 
 /// How long everything that waits may take.
 const DRAINED_WITHIN: Duration = Duration::from_mins(5);
@@ -42,8 +42,8 @@ impl Running {
     }
 }
 
-/// Builds a second, from the launcher's start until the last one that waited is launched and acknowledged.
-pub(super) async fn throughput(place: &Place, count: u32, at_once: usize) -> anyhow::Result<f64> {
+/// From the launcher's start until the last one that waited is launched and acknowledged.
+pub(super) async fn throughput(place: &Place, count: u32, at_once: usize) -> anyhow::Result<Pass> {
     let bus = Bus::new(place.stack.nats().connect("loadtest").await?);
     let routed = (0..count).map(|n| builds::routed("throughput", n).outgoing());
     let mut published =
@@ -55,16 +55,16 @@ pub(super) async fn throughput(place: &Place, count: u32, at_once: usize) -> any
     let js = jetstream::new(place.stack.nats().connect("loadtest").await?);
     let durable = Durable::routed(EXECUTOR);
     let mut consumer: PullConsumer = js.get_consumer_from_stream(&durable.name, durable.stream).await?;
-    let begun = Instant::now();
+    let begun = Begun::now(place)?;
     let running = Running::start(place, at_once).await?;
-    let elapsed = loop {
+    let pass = loop {
         let info = consumer.info().await?;
         if info.num_pending == 0 && info.num_ack_pending == 0 {
-            break begun.elapsed();
+            break begun.ended(count)?;
         }
-        ensure!(begun.elapsed() < DRAINED_WITHIN, "{} builds are left after {DRAINED_WITHIN:?}", info.num_pending);
+        ensure!(begun.for_how_long() < DRAINED_WITHIN, "{} builds are left after {DRAINED_WITHIN:?}", info.num_pending);
         sleep(Duration::from_millis(20)).await;
     };
     running.stop().await?;
-    Ok(f64::from(count) / elapsed.as_secs_f64())
+    Ok(pass)
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod applied;
+mod asked;
 mod bus;
 mod clocks;
 mod consume;
@@ -19,6 +20,7 @@ mod ledger;
 mod provision;
 mod provisioned;
 mod publish;
+mod pulling;
 mod reading;
 mod recorded;
 mod retry;

@@ -226,6 +226,48 @@ async fn what_was_not_begun_at_shut_down_is_given_back_at_once() {
 }
 
 #[tokio::test]
+async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
+    let (stack, bus) = broker().await;
+    let (at_once, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (stop, durable) = (std::sync::Mutex::new(Some(stop)), Durable::requests());
+    let reading = bus.consume_slots(
+        &durable,
+        || 2,
+        async { drop(stopped.await) },
+        async |_| {
+            most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            if done.fetch_add(1, Ordering::SeqCst) + 1 == 11 {
+                drop(stop.lock().unwrap().take());
+            }
+            Ok::<(), Failed>(())
+        },
+    );
+    let trouble = async {
+        bus.publish(event("before")).await.unwrap();
+        while done.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // What it was asked for is forgotten, and nobody is told.
+        stack.nats().server().kill().await;
+        stack.nats().server().restart().await.unwrap();
+        for n in 0..10 {
+            let published = async {
+                while bus.publish(event(&n.to_string())).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            timeout(PATIENCE, published).await.expect("the broker is back");
+        }
+    };
+    let (read, ()) = tokio::join!(timeout(3 * PATIENCE, reading), trouble);
+    read.expect("all are handled").unwrap();
+    assert_eq!(most.into_inner(), 2);
+}
+
+#[tokio::test]
 async fn no_more_is_taken_than_there_is_room_for() {
     let (_stack, bus) = broker().await;
     for n in 0..20 {

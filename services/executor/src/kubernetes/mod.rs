@@ -13,6 +13,7 @@ mod marks;
 mod observe;
 mod pod;
 mod pressure;
+mod question;
 mod quota;
 mod refusal;
 mod token;
@@ -21,11 +22,10 @@ mod watch;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures::stream::BoxStream;
-use http::header::CONTENT_TYPE;
 use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, GetParams, ListParams, ObjectList, PostParams, Preconditions},
     core::Request,
 };
 use serde::de::IgnoredAny;
@@ -42,6 +42,7 @@ use crate::{Condition, CreateError, Executor, Launch, Observed, Phase, Seen, Unr
 use ask::Question;
 use observe::observe;
 use pressure::Pressure;
+use question::Created;
 use refusal::{Kind, Refusal};
 
 /// Questions asked at once: each is a connection of its own.
@@ -95,7 +96,7 @@ impl Kubernetes {
     async fn label_again(&self, pod: &mut Pod, build: &BuildKey, attempt: u32) -> Result<(), Refusal> {
         let labels: BTreeMap<_, _> = marks::labels(build, attempt, &self.place.name).into();
         let change = json!({"metadata": {"uid": pod.uid(), "labels": labels}});
-        let question = self.pods().patch(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(change));
+        let question = question::change(self.namespace(), &pod.name_any(), &change);
         self.ask::<IgnoredAny>(question).await?;
         warn!(pod = pod.name_any(), "somebody had taken off labels of ours: they are there again");
         pod.labels_mut().extend(labels);
@@ -117,15 +118,15 @@ impl Kubernetes {
             None => Err(CreateError::Rejected(format!("a pod {name} that is not of this build is in the way"))),
             Some(ours) if ours.deleting => Err(CreateError::Later(format!("pod {name} is going"))),
             Some(ours) => {
-                self.hand_over(launch, &ours.uid).await?;
+                self.hand_over(launch, &pod, &ours.uid).await?;
                 Ok(Some(ours.uid))
             }
         }
     }
 
     /// Puts the attempt's token, if it has one, into a Secret that goes with the pod of that uid. The pod is gated: it cannot miss it.
-    async fn hand_over(&self, launch: &Launch, uid: &str) -> Result<(), CreateError> {
-        let Some(secret) = token::secret(launch, uid) else { return Ok(()) };
+    async fn hand_over(&self, launch: &Launch, pod: &Pod, uid: &str) -> Result<(), CreateError> {
+        let Some(secret) = token::secret(launch, pod, uid) else { return Ok(()) };
         let body = serde_json::to_vec(&secret).map_err(|error| CreateError::Rejected(error.to_string()))?;
         let secrets = Request::new(Secret::url_path(&(), Some(self.namespace())));
         match self.ask::<IgnoredAny>(secrets.create(&PostParams::default(), body)).await {
@@ -135,19 +136,10 @@ impl Kubernetes {
         }
     }
 
-    /// The question to create `pod`. Strictly: a field that this cluster does not know would be dropped in silence.
-    fn creation(&self, pod: &Pod) -> Question {
-        let body = serde_json::to_vec(pod).map_err(kube::core::request::Error::SerializeBody)?;
-        let path = format!("{}?fieldValidation=Strict", Pod::url_path(&(), Some(self.namespace())));
-        let request = http::Request::post(path).header(CONTENT_TYPE, "application/json");
-        request.body(body).map_err(kube::core::request::Error::BuildRequest)
-    }
-
     /// Changes that uid only. A precondition that fails means that there is another by now, or none.
     async fn patch(&self, build: &BuildKey, attempt: u32, uid: &str, mut change: Value) -> Result<(), Unreachable> {
         change["metadata"]["uid"] = json!(uid);
-        let name = marks::pod_name(build, attempt);
-        let question = self.pods().patch(&name, &PatchParams::default(), &Patch::Strategic(change));
+        let question = question::change(self.namespace(), &marks::pod_name(build, attempt), &change);
         self.change(build, attempt, uid, question).await
     }
 
@@ -198,11 +190,11 @@ impl Executor for Kubernetes {
         if let Some(installation) = &self.installation {
             pod.labels_mut().insert(marks::INSTALLATION.to_owned(), installation.clone());
         }
-        match self.ask::<Pod>(self.creation(&pod)).await {
+        match self.ask::<Created>(question::creation(self.namespace(), &pod)).await {
             Ok(created) => {
                 let uid = created.uid().ok_or_else(|| CreateError::Later("the API server gave the pod no uid".to_owned()))?;
                 self.pressure.created(&uid);
-                self.hand_over(launch, &uid).await?;
+                self.hand_over(launch, &pod, &uid).await?;
                 Ok(uid)
             }
             Err(refusal) if refusal.kind == Kind::AlreadyExists => {
@@ -218,7 +210,12 @@ impl Executor for Kubernetes {
     }
 
     async fn ungate(&self, build: &BuildKey, attempt: u32, uid: &str) -> Result<(), Unreachable> {
-        let change = json!({"spec": {"schedulingGates": [{"$patch": "delete", "name": marks::GATE}]}});
+        // An empty entry tells the API server to keep no account of who has set which field. Nobody applies fields to a build's pod,
+        // and keeping it is a large part of the cost of every change to come, of the kubelet's too.
+        let change = json!({
+            "metadata": {"managedFields": [{}]},
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": marks::GATE}]},
+        });
         self.patch(build, attempt, uid, change).await
     }
 

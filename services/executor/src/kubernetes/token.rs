@@ -2,19 +2,19 @@
 
 use k8s_openapi::{
     ByteString,
-    api::core::v1::Secret,
+    api::core::v1::{Pod, Secret},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 
 use super::{
     marks,
-    pod::{TOKEN_KEY, token_secret},
+    pod::{TOKEN_KEY, token_secret_of},
 };
 use crate::Launch;
 
-/// The Secret for the attempt's pod of that uid; nothing where the attempt has no token.
-pub(crate) fn secret(launch: &Launch, uid: &str) -> Option<Secret> {
-    let token = launch.token.as_ref()?;
+/// The Secret that the attempt's pod, which has that uid, waits for; nothing where the attempt has no token.
+pub(crate) fn secret(launch: &Launch, pod: &Pod, uid: &str) -> Option<Secret> {
+    let (token, name) = (launch.token.as_ref()?, token_secret_of(pod)?);
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
@@ -25,7 +25,7 @@ pub(crate) fn secret(launch: &Launch, uid: &str) -> Option<Secret> {
     let labels = [(marks::BUILD, launch.build.to_string()), (marks::ATTEMPT, launch.attempt.to_string())];
     Some(Secret {
         metadata: ObjectMeta {
-            name: Some(token_secret(&launch.build, launch.attempt)),
+            name: Some(name.to_owned()),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value)).into()),
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()

@@ -36,7 +36,9 @@ async fn a_created_pod_waits_for_its_gate_and_then_runs_in_its_virtual_machine()
     assert_eq!(ended.traceparent.as_deref(), Some(going.traceparent.as_str()));
     assert_eq!(yard.look(&waiting).await.unwrap().phase, Phase::Gated, "while another ran, the gate held");
 
-    let spec = yard.pods.get(&name(&going)).await.unwrap().spec.unwrap();
+    let pod = yard.pods.get(&name(&going)).await.unwrap();
+    assert_eq!(pod.metadata.managed_fields, None, "since it was ungated nobody keeps account of its fields");
+    let spec = pod.spec.unwrap();
     assert_eq!(spec.runtime_class_name.as_deref(), Some("kata"));
     assert_eq!(spec.overhead.unwrap()["memory"].0, "320Mi");
     assert_eq!(spec.node_selector.unwrap()["dedicated"], "screwdriver-kata");

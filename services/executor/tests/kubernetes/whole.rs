@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::Api;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
 use switchyard_dev::ClusterUser;
 use switchyard_events::{BuildClocks, BuildSpec, TimeLimit};
 use switchyard_executor::{CreateError, Executor as _, Kubernetes, Launch, Token};
@@ -90,6 +94,7 @@ async fn a_pod_with_everything_set_is_taken_strictly_and_its_runtime_class_is_me
     let pod = Api::<Pod>::namespaced(admin.clone(), "whole").get(&name(&whole)).await.unwrap();
     let text = serde_json::to_string(&pod).unwrap();
     assert!(!text.contains(TOKEN) && !text.contains("hostPath"), "{text}");
+    let wanted = secret_of(&pod);
     let spec = pod.spec.unwrap();
     assert_eq!(spec.overhead.as_ref().unwrap()["cpu"].0, "250m");
     let keys: Vec<_> = spec.tolerations.iter().flatten().filter_map(|toleration| toleration.key.as_deref()).collect();
@@ -107,10 +112,46 @@ async fn a_pod_with_everything_set_is_taken_strictly_and_its_runtime_class_is_me
     // The token: in a Secret that the pod owns, made again without harm.
     let again = Launch { again: true, ..whole.clone() };
     assert_eq!(executor.create(&again).await.unwrap(), uid);
-    let secret = Api::<Secret>::namespaced(admin, "whole").get(&format!("{}-screwdriver", name(&whole))).await.unwrap();
+    let secret = Api::<Secret>::namespaced(admin, "whole").get(&wanted).await.unwrap();
     assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, uid);
     assert_eq!(secret.data.unwrap()["token"].0, TOKEN.as_bytes());
     assert_eq!(secret.immutable, Some(true));
+}
+
+#[tokio::test]
+async fn a_pod_in_the_place_of_one_that_was_deleted_by_hand_has_a_token_of_its_own() {
+    plane().await.create_namespace("successor").await.unwrap();
+    let admin = plane().await.client(ClusterUser::Admin).unwrap();
+    let pods: Api<Pod> = Api::namespaced(admin.clone(), "successor");
+    let secrets: Api<Secret> = Api::namespaced(admin, "successor");
+    let executor = executor(&SEED.replace("jobsNamespace: seed", "jobsNamespace: successor")).await;
+    let text = r#"{"image": "a", "screwdriver": {"id": 1, "api": "https://a", "store": "https://s", "ui": "https://u"}}"#;
+    let of = |token: &str, again| Launch {
+        spec: BuildSpec::parse(text).unwrap(),
+        token: Some(Token(token.into())),
+        again,
+        ..launch(3)
+    };
+    let first = executor.create(&of("header.claims.first", false)).await.unwrap();
+    pods.delete(&name(&launch(3)), &DeleteParams::default()).await.unwrap();
+    let without = json!({"metadata": {"finalizers": null}});
+    pods.patch(&name(&launch(3)), &PatchParams::default(), &Patch::Merge(without)).await.unwrap();
+
+    // The first one's Secret is still there: it goes when the garbage is collected.
+    let second = executor.create(&of("header.claims.second", true)).await.unwrap();
+    assert_ne!(first, second);
+    // Created by one launcher, found by another that made a token of its own meanwhile.
+    assert_eq!(executor.create(&of("header.claims.third", true)).await.unwrap(), second);
+    let secret = secrets.get(&secret_of(&pods.get(&name(&launch(3))).await.unwrap())).await.unwrap();
+    assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, second);
+    assert_eq!(secret.data.unwrap()["token"].0, b"header.claims.second");
+    assert_eq!(secrets.list(&ListParams::default()).await.unwrap().items.len(), 2);
+}
+
+/// The Secret that a pod of Screwdriver's waits for.
+fn secret_of(pod: &Pod) -> String {
+    let mut volumes = pod.spec.as_ref().unwrap().volumes.iter().flatten();
+    volumes.find(|volume| volume.name == "sd-token").unwrap().secret.as_ref().unwrap().secret_name.clone().unwrap()
 }
 
 /// As it stands in the article that made Screwdriver's Kata executors known, but for the addresses.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::Api;
+use kube::{Api, api::ListParams};
 use serde_json::json;
 use switchyard_dev::{ClusterUser, ControlPlane};
 
@@ -26,7 +26,8 @@ async fn the_token_of_a_screwdriver_build_is_in_no_trace_event_log_argument_or_p
     let name = format!("b-{build}-1");
     let admin = yard.stack.control_plane().unwrap().client(ClusterUser::Admin).unwrap();
     let secrets: Api<Secret> = Api::namespaced(admin.clone(), ControlPlane::NAMESPACE);
-    let secret = secrets.get(&format!("{name}-screwdriver")).await.unwrap();
+    let of_the_build = ListParams::default().labels(&format!("switchyard.dev/build={build}"));
+    let secret = secrets.list(&of_the_build).await.unwrap().items.remove(0);
     let kept = secret.data.unwrap()["token"].clone();
     let token = String::from_utf8(kept.0.clone()).unwrap();
     let encoded = serde_json::to_value(&kept).unwrap().as_str().unwrap().to_owned();

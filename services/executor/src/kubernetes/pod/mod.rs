@@ -14,7 +14,7 @@ use switchyard_fleet::{Executor, InvalidSize};
 
 use super::marks;
 use crate::Launch;
-pub(crate) use screwdriver::{TOKEN_KEY, token_secret};
+pub(crate) use screwdriver::{TOKEN_KEY, token_secret_of};
 
 /// The container that runs the build.
 pub(crate) const CONTAINER: &str = "build";

@@ -4,10 +4,11 @@
 //! empty folders of the pod, and a Secret of the pod's own that only the launcher reads.
 
 use k8s_openapi::api::core::v1::{
-    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, SecretVolumeSource, Volume, VolumeMount,
+    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, Pod, SecretVolumeSource, Volume, VolumeMount,
 };
-use switchyard_events::{BuildKey, ScrewdriverBuild};
+use switchyard_events::ScrewdriverBuild;
 use switchyard_fleet::Executor;
+use uuid::Uuid;
 
 use super::{
     Unlaunchable,
@@ -16,7 +17,7 @@ use super::{
     secrets::mount,
     sidecars::empty,
 };
-use crate::{Launch, kubernetes::marks};
+use crate::{Launch, Token, kubernetes::marks};
 
 /// The key of the token in its Secret.
 pub(crate) const TOKEN_KEY: &str = "token";
@@ -38,23 +39,32 @@ pub(super) struct Launcher {
     pub(super) volumes: Vec<Volume>,
 }
 
-/// The Secret that holds the token of an attempt: it goes with its pod.
-pub(crate) fn token_secret(build: &BuildKey, attempt: u32) -> String {
-    format!("{}-screwdriver", marks::pod_name(build, attempt))
+/// The volume that the token stands in.
+const TOKEN_VOLUME: &str = "sd-token";
+
+/// The Secret of one token. It goes with its pod, but not at once: a pod that takes the place of a deleted one of the same name,
+/// with a token made later, must not find that of its predecessor.
+fn token_secret(launch: &Launch, token: &Token) -> String {
+    let mark = Uuid::new_v5(&Uuid::NAMESPACE_OID, token.0.as_bytes()).simple().to_string();
+    format!("{}-screwdriver-{}", marks::pod_name(&launch.build, launch.attempt), &mark[..12])
+}
+
+/// The Secret in which a pod looks for its token, where it needs one.
+pub(crate) fn token_secret_of(pod: &Pod) -> Option<&str> {
+    let token = pod.spec.as_ref()?.volumes.iter().flatten().find(|volume| volume.name == TOKEN_VOLUME)?;
+    token.secret.as_ref()?.secret_name.as_deref()
 }
 
 /// Nothing for a build that is not Screwdriver's.
 pub(super) fn of(executor: &Executor, launch: &Launch) -> Result<Option<Launcher>, Unlaunchable> {
     let Some(build) = &launch.spec.screwdriver_build else { return Ok(None) };
-    if launch.token.is_none() {
-        return Err(Unlaunchable::NoToken);
-    }
+    let token = launch.token.as_ref().ok_or(Unlaunchable::NoToken)?;
     let secret = SecretVolumeSource {
-        secret_name: Some(token_secret(&launch.build, launch.attempt)),
+        secret_name: Some(token_secret(launch, token)),
         default_mode: Some(0o444),
         ..SecretVolumeSource::default()
     };
-    let token = Volume { name: "sd-token".to_owned(), secret: Some(secret), ..Volume::default() };
+    let token = Volume { name: TOKEN_VOLUME.to_owned(), secret: Some(secret), ..Volume::default() };
     Ok(Some(Launcher {
         init: Some(init(executor, launch)?),
         command: vec!["/opt/sd/launcher_entrypoint.sh".to_owned()],
@@ -65,7 +75,7 @@ pub(super) fn of(executor: &Executor, launch: &Launch) -> Result<Option<Launcher
             mount("sd-temp", "/opt/sd_tmp", false),
             mount("sd-workspace", "/workspace", false),
             mount("sd-podinfo", "/etc/podinfo", true),
-            mount("sd-token", TOKEN_FOLDER, true),
+            mount(TOKEN_VOLUME, TOKEN_FOLDER, true),
         ],
         volumes: vec![empty("sd-launcher"), empty("sd-temp"), empty("sd-workspace"), podinfo(), token],
     }))
@@ -127,7 +137,6 @@ mod tests {
     use switchyard_events::BuildSpec;
 
     use super::*;
-    use crate::Token;
     use crate::kubernetes::pod::{
         pod,
         tests::{launch, with_options},
@@ -164,10 +173,11 @@ mod tests {
     fn nothing_of_it_is_on_the_node_and_the_token_is_in_a_secret_of_the_pods_own() {
         let launch = screwdrivers();
         let spec = pod(&with_options(""), &launch).unwrap().spec.unwrap();
-        let volumes = spec.volumes.unwrap();
-        assert!(volumes.iter().all(|volume| volume.host_path.is_none()));
-        let token = volumes.iter().find(|volume| volume.name == "sd-token").unwrap().secret.as_ref().unwrap();
-        assert_eq!(token.secret_name.as_deref(), Some(format!("b-{}-1-screwdriver", launch.build).as_str()));
+        assert!(spec.volumes.as_ref().unwrap().iter().all(|volume| volume.host_path.is_none()));
+        let secret = |launch: &Launch| token_secret_of(&pod(&with_options(""), launch).unwrap()).unwrap().to_owned();
+        assert!(secret(&launch).starts_with(&format!("b-{}-1-screwdriver-", launch.build)));
+        let later = Launch { token: Some(Token("t1".to_owned())), ..launch.clone() };
+        assert_ne!(secret(&later), secret(&launch), "a token that was made later is in another Secret");
         let everything = serde_json::to_string(&pod(&with_options(""), &launch).unwrap()).unwrap();
         assert!(!everything.contains("t0p") && !format!("{launch:?}").contains("t0p"), "the token itself is nowhere");
         let without = Launch { token: None, ..launch.clone() };
