@@ -2,6 +2,9 @@
 
 mod exact;
 mod kstwo;
+mod widest;
+
+pub use widest::Widest;
 
 use crate::number::{length, real};
 
@@ -20,12 +23,16 @@ impl Ks {
     /// Of two samples of finite values. An empty one has none.
     #[must_use]
     pub fn of_samples(one: &[f64], other: &[f64]) -> Option<Self> {
-        let (mut one, mut other) = (one.to_vec(), other.to_vec());
-        one.sort_by(f64::total_cmp);
-        other.sort_by(f64::total_cmp);
+        let (one, other) = (sorted(one), sorted(other));
         let upto = |sample: &[f64], value: f64| sample.partition_point(|at| *at <= value) as u64;
         let steps = one.iter().chain(&other).map(|&value| (upto(&one, value), upto(&other, value)));
         Self::of_steps(one.len() as u64, other.len() as u64, steps)
+    }
+
+    /// Where two samples of finite values are furthest apart; an empty one is nowhere.
+    #[must_use]
+    pub fn widest(one: &[f64], other: &[f64]) -> Option<Widest> {
+        if one.is_empty() || other.is_empty() { None } else { widest::widest(&sorted(one), &sorted(other)) }
     }
 
     /// Of two histograms with the same edges: never more than that of the samples, less by one bin's mass at most.
@@ -70,4 +77,10 @@ impl Ks {
         let (n, m) = (real(self.n), real(self.m));
         kstwo::upper(length(crate::number::whole((n * m / (n + m)).round_ties_even())).max(1.0), self.statistic())
     }
+}
+
+fn sorted(sample: &[f64]) -> Vec<f64> {
+    let mut sample = sample.to_vec();
+    sample.sort_by(f64::total_cmp);
+    sample
 }

@@ -36,7 +36,7 @@ pub use edges::{Edges, EdgesError};
 pub use evidence::{Evidence, Measure, Reference, Rule, Window, weigh};
 pub use fold::{Column, Fold, MISSING, MISSING_NAME, UNSEEN_NAME};
 pub use histogram::{Beside, Histogram, MergeError};
-pub use ks::Ks;
+pub use ks::{Ks, Widest};
 pub use profile::Profile;
 pub use survey::{Kind, Survey, SurveyError};
 pub use verdict::{Level, Raise, Standing, Test, Turn, Verdict, Why, judge};

@@ -16,9 +16,8 @@ use crate::inputs::{CURRENT, REFERENCE, a_and_b, lcg, x_and_y};
 #[test]
 fn the_inputs_are_the_ones_that_were_measured() {
     let (x, y) = x_and_y();
-    equal("X", x[0], 0.5823075897060335);
-    equal("X", x[2], 0.46597642498090863);
-    equal("Y", y[2], 0.26598354656019624);
+    all("X", &x[..3], &[0.5823075897060335, 0.5198187492787838, 0.46597642498090863]);
+    all("Y", &y[..3], &[0.5385402019488629, 0.23510768247339064, 0.26598354656019624]);
 }
 
 #[test]
@@ -32,6 +31,33 @@ fn kolmogorov_smirnov() {
     let xi = lcg(1, 300);
     let yi: Vec<f64> = lcg(2, 250).into_iter().map(|value| value * 1.1).collect();
     ks("xi, yi", &xi, &yi, 0.12333333333333334, 0.02887142102673759, 0.02918484931304481);
+}
+
+#[test]
+fn where_two_samples_are_furthest_apart() {
+    let (x, y) = x_and_y();
+    let (a, b) = a_and_b(2000);
+    let (small_a, small_b) = a_and_b(200);
+    let xi = lcg(1, 300);
+    let yi: Vec<f64> = lcg(2, 250).into_iter().map(|value| value * 1.1).collect();
+    for (of, one, other, at, first_leads) in [
+        ("X, Y", &x, &y, 0.5061287523811667, false),
+        ("A, B", &a, &b, 0.45029187054070735, true),
+        ("As, Bs", &small_a, &small_b, 0.4330203305877187, true),
+        ("xi, yi", &xi, &yi, 0.8028055028989911, true),
+        ("a few", &vec![1.0, 2.0, 3.0, 4.0, 5.0], &vec![1.0, 2.0, 3.0, 5.0, 6.0], 4.0, true),
+    ] {
+        let widest = Ks::widest(one, other).unwrap();
+        assert_eq!(widest.first_leads, first_leads, "{of}");
+        // Where several places are equally far apart, rounding chooses one for scipy; here it is the least.
+        let upto = |sample: &[f64], value: f64| sample.iter().filter(|at| **at <= value + 1e-12).count();
+        let lead = |value: f64| (upto(one, value) * other.len()).abs_diff(upto(other, value) * one.len());
+        assert!(widest.at <= at + 1e-9 && lead(widest.at) == lead(at), "{of}: {} and {at}", widest.at);
+        if !of.starts_with('A') {
+            equal(of, widest.at, at);
+        }
+    }
+    assert_eq!(Ks::widest(&[], &[1.0]), None);
 }
 
 #[test]
@@ -113,16 +139,34 @@ fn distances_of_numbers_in_bins_of_both() {
         let both: Vec<f64> = one.iter().chain(&other).copied().collect();
         let bins = (f64::from(u32::try_from(both.len()).unwrap())).log2() + 1.0;
         let edges = even(&both, bins.ceil());
-        (counts(&edges, &one), counts(&edges, &other))
+        ((counts(&edges, &one), counts(&edges, &other)), [edges[0], edges[edges.len() - 1]])
     };
-    let x_y = binned(x_and_y());
+    let (x_y, ends) = binned(x_and_y());
+    all("X, Y ends", &ends, &[0.00017302529886364937, 0.9999267398195802]);
     assert_eq!(x_y.0, [117, 123, 89, 110, 128, 125, 114, 122, 113, 106, 112, 103, 138]);
     assert_eq!(x_y.1, [129, 111, 83, 116, 88, 101, 95, 99, 64, 73, 84, 83, 74]);
     four("X, Y", &x_y, [0.04216565808786607, 0.0724410500545809, 0.021314327777485282, 0.07252013841751154]);
     let a_b = [0.07313471579020484, 0.09508327246019108, 0.033264127276841846, 0.09665882201844647];
-    four("A, B", &binned(a_and_b(2000)), a_b);
+    four("A, B", &binned(a_and_b(2000)).0, a_b);
     let small = [0.06593605129142018, 0.09021265247909786, 0.031020359117886503, 0.09049573062078518];
-    four("As, Bs", &binned(a_and_b(200)), small);
+    four("As, Bs", &binned(a_and_b(200)).0, small);
+}
+
+/// What most people reckon: ten bins of equal mass of the reference, open at both ends.
+#[test]
+fn stability_in_tenths_of_the_reference() {
+    let (x, y) = x_and_y();
+    let mut sorted = x.clone();
+    sorted.sort_by(f64::total_cmp);
+    // Each cut lies between the last value of one tenth and the first of the next.
+    let cuts: Vec<f64> = (1..10).map(|n| f64::midpoint(sorted[150 * n - 1], sorted[150 * n])).collect();
+    let edges = Arc::new(Edges::try_from(cuts).unwrap());
+    let of = |sample: &[f64]| {
+        let mut histogram = Histogram::new(edges.clone());
+        sample.iter().for_each(|value| histogram.add(Some(*value)));
+        shares(histogram.counts())
+    };
+    equal("X, Y", psi(&of(&x), &of(&y), EMPTY), 0.039763214373630645);
 }
 
 /// `NannyML` 0.13.1: bins after Doane over the reference, what lies outside in one more, base 2.
