@@ -79,6 +79,42 @@ fn what_cannot_be_weighed_says_nothing() {
     assert!(numbers(&a).weigh(&numbers(&a).window(), "y", &rule(Measure::Ks)).is_err(), "no such column");
 }
 
+#[test]
+fn an_empty_window_and_thousands_of_names_give_no_nonsense() {
+    let measures = [
+        Measure::Psi,
+        Measure::JensenShannon,
+        Measure::Wasserstein,
+        Measure::Ks,
+        Measure::ChiSquared,
+        Measure::LInfinity,
+        Measure::Hellinger,
+        Measure::TotalVariation,
+        Measure::Kl,
+        Measure::Missing,
+        Measure::Unseen,
+    ];
+    let (a, _) = a_and_b(200);
+    let names = |from: u32| (from..from + 10_000).map(|n| n.to_string()).collect::<Vec<String>>();
+    let (known, foreign) = (names(0), names(20_000));
+    let all = |names: &[String]| names.iter().map(|name| name.clone().leak() as &str).collect::<Vec<&'static str>>();
+    let (known, foreign) = (all(&known), all(&foreign));
+    for measure in measures {
+        let empty = [weigh(&numbers(&a), &a, &[], measure), weigh_names(&["a", "b"], &[], measure)];
+        for nothing in &empty {
+            assert_eq!((nothing.rows, turn(nothing)), (0, None), "{measure:?}");
+            assert!(nothing.effect.is_finite() && nothing.p.is_finite(), "{measure:?}: {nothing:?}");
+        }
+        for (what, window) in [("the same", &known), ("others", &foreign)] {
+            let weighed = weigh_names(&known, window, measure);
+            assert!(weighed.effect.is_finite() && weighed.p.is_finite(), "{measure:?} of {what}: {weighed:?}");
+        }
+    }
+    let unseen = weigh_names(&known, &foreign, Measure::Unseen);
+    // A reference keeps a thousand names by themselves: their tenth of the rows is gone.
+    assert!((unseen.effect - 0.1).abs() < 1e-9 && turn(&unseen) == Some(Turn::Detected), "{unseen:?}");
+}
+
 fn weigh(frame: &Profile, reference: &[f64], window: &[f64], measure: Measure) -> Evidence {
     weighed(frame, &[Column::Numbers(reference)], reference.len(), &[Column::Numbers(window)], window.len(), measure)
 }

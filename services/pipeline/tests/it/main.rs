@@ -15,6 +15,7 @@ mod kept;
 mod killed;
 mod memory;
 mod run;
+mod same;
 mod server;
 mod sources;
 mod splits;
