@@ -28,10 +28,15 @@ struct Answers {
 
 impl Answers {
     async fn always(status: &str, headers: &str, body: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
         let length = body.len();
         let answer = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        Self::said("http", answer).await
+    }
+
+    /// One that says exactly that to whoever has asked something, and hangs up.
+    async fn said(scheme: &str, answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let answer = answer.clone();
@@ -43,7 +48,7 @@ impl Answers {
         });
         let folder = tempfile::tempdir().unwrap();
         let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "a",
-            "clusters": [{"name": "a", "cluster": {"server": format!("http://127.0.0.1:{port}")}}],
+            "clusters": [{"name": "a", "cluster": {"server": format!("{scheme}://127.0.0.1:{port}")}}],
             "users": [{"name": "a", "user": {"token": "t"}}],
             "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]});
         fs::write(folder.path().join("config"), config.to_string()).unwrap();
@@ -168,6 +173,68 @@ async fn a_broken_answer_leaves_it_open_whether_the_pod_exists() {
     assert!(matches!(server.create().await, CreateError::Unknown(why) if why.contains("connection reset")));
     let cut = Answers::always("201 Created", "", "{\"kind\": \"Po").await;
     assert!(matches!(cut.create().await, CreateError::Unknown(_)));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_the_question_leaves_it_open_whether_the_pod_exists() {
+    for answer in ["", "HTTP/1.1 201 Cre", "HTTP/1.1 201 Created\r\ncontent-length: 900\r\n\r\n{\"metadata\": {"] {
+        let refused = Answers::said("http", answer.to_owned()).await.create().await;
+        assert!(matches!(refused, CreateError::Unknown(_)), "{answer:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_not_asked() {
+    let server = Answers::said("https", "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()).await;
+    let executor = server.executor().await;
+    for _ in 0..5 {
+        let refused = executor.create(&launch(1)).await.unwrap_err();
+        assert!(matches!(refused, CreateError::Later(_)), "{refused:?}");
+    }
+    assert_eq!(executor.condition().breaker, BreakerState::Open, "each counted as a failure");
+}
+
+/// What becomes of a build, without the words.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Ends,
+    Later,
+    Looks,
+}
+
+#[tokio::test]
+async fn every_other_answer_has_its_outcome_too() {
+    let pods = "pods \"x\" is forbidden: ";
+    let namespace = json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "namespaces \"builds\" not found",
+        "details": {"name": "builds", "kind": "namespaces"}})
+    .to_string();
+    let answers = [
+        ("401 Unauthorized", status(401, "Unauthorized", "Unauthorized"), Outcome::Later),
+        ("403 Forbidden", status(403, "Forbidden", &format!("{pods}User \"launcher\" cannot create resource")), Outcome::Later),
+        ("403 Forbidden", status(403, "Forbidden", &format!("{pods}violates PodSecurity \"restricted\"")), Outcome::Ends),
+        ("403 Forbidden", status(403, "Forbidden", &format!("{pods}pod rejected: RuntimeClass \"k\" not found")), Outcome::Ends),
+        ("403 Forbidden", status(403, "Forbidden", &format!("{pods}maximum cpu usage per Container is 1")), Outcome::Ends),
+        ("404 Not Found", namespace, Outcome::Ends),
+        ("404 Not Found", status(404, "NotFound", "the server could not find the requested resource"), Outcome::Later),
+        ("404 Not Found", "default backend - 404".to_owned(), Outcome::Looks),
+        ("409 Conflict", status(409, "Conflict", "cannot be fulfilled on resourcequotas \"q\""), Outcome::Later),
+        ("413 Payload Too Large", status(413, "RequestEntityTooLarge", "limit is 3145728"), Outcome::Ends),
+        ("422 Unprocessable Entity", status(422, "Invalid", "spec.containers[0].image: Required value"), Outcome::Ends),
+        ("502 Bad Gateway", "<html>bad gateway</html>".to_owned(), Outcome::Looks),
+        ("504 Gateway Timeout", status(504, "Timeout", "request did not complete"), Outcome::Looks),
+        ("418 I'm a teapot", String::new(), Outcome::Looks),
+    ];
+    for (code, body, wanted) in answers {
+        let refused = Answers::always(code, "", &body).await.create().await;
+        let outcome = match &refused {
+            CreateError::Rejected(_) => Outcome::Ends,
+            CreateError::Later(_) | CreateError::Busy { .. } => Outcome::Later,
+            CreateError::Unknown(_) => Outcome::Looks,
+        };
+        assert_eq!(outcome, wanted, "{code} {body}");
+        let words = refused.to_string();
+        assert!(words.contains(&code[..3]), "what was said is not lost: {words}");
+    }
 }
 
 #[tokio::test]
