@@ -12,6 +12,7 @@ use futures::{StreamExt as _, stream};
 use switchyard_bus::{Bus, Durable, Sizes, provision};
 use switchyard_dev::{Nats, Stack, StackOptions};
 use switchyard_fleet::Fleet;
+use switchyard_runtime::{NatsSettings, Secret};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a durable consumer may take for everything that waits for it.
@@ -69,6 +70,23 @@ impl Broker {
     /// Connects as one of its users, with that user's permissions.
     pub(crate) async fn connect(&self, user: &str) -> anyhow::Result<Client> {
         self.0.nats().connect(user).await.with_context(|| format!("cannot connect as {user}"))
+    }
+
+    /// Connects as one of the services, the way that services do.
+    pub(crate) async fn connect_service(&self, service: &str) -> anyhow::Result<Client> {
+        let password = self.0.nats().credentials(service)?.password.clone();
+        let settings = NatsSettings {
+            nats_urls: self.0.nats().url().split(',').map(str::to_owned).collect(),
+            nats_user: Some(service.to_owned()),
+            nats_password: Secret(Some(password)),
+            nats_password_file: None,
+            nats_creds: None,
+            nats_nkey_file: None,
+            nats_ca: None,
+            nats_cert: None,
+            nats_key: None,
+        };
+        Ok(switchyard_runtime::connect(service, &settings).await?)
     }
 
     /// Connects as the CI system of the default tenant.

@@ -1,5 +1,7 @@
-//! `loadtest timers`: how late clocks are when very many run out together, and whether each fires once although the broker dies.
+//! `loadtest timers`: how late clocks are when very many run out together, and whether what follows is done once although the
+//! broker dies.
 
+mod builds;
 mod heard;
 mod report;
 
@@ -30,6 +32,12 @@ pub(crate) struct Args {
     /// When nats-server is killed and started again.
     #[arg(long, value_enum, default_value_t = Kill::Before)]
     kill: Kill,
+    /// Who listens for the clocks.
+    #[arg(long, value_enum, default_value_t = Listener::Note)]
+    listener: Listener,
+    /// With `--kill during`: whether whoever listens is ended before nats-server is killed, and begins anew afterwards.
+    #[arg(long)]
+    listener_too: bool,
     /// Whether to end with one JSON object on a line of its own.
     #[arg(long)]
     json: bool,
@@ -42,8 +50,17 @@ pub(crate) enum Kill {
     Never,
     /// After all are armed, before any is due.
     Before,
-    /// When half of them are due, together with whoever listens.
+    /// When half of them are due.
     During,
+}
+
+/// Who listens for the clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listener {
+    /// Somebody who only takes note: how good the clocks themselves are.
+    Note,
+    /// A reaper: each clock is the end of a build that nobody took, decided in the ledger and made known.
+    Reaper,
 }
 
 /// The executor whose clocks they are.
@@ -61,7 +78,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let broker = Broker::start(&Fleet::parse(FLEET)?).await?;
     let run = measure(args, &broker).await?;
     broker.stop().await;
-    println!("{} clocks due within {} s; nats-server is killed: {:?}", args.clocks, args.within, args.kill);
+    println!(
+        "{} clocks due within {} s; nats-server is killed: {:?}; listener: {:?}",
+        args.clocks, args.within, args.kill, args.listener
+    );
     report::print(&run);
     if args.json {
         println!("{}", serde_json::to_string(&run)?);
@@ -72,7 +92,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
 async fn measure(args: &Args, broker: &Broker) -> anyhow::Result<Run> {
     let clocks = args.clocks.get();
     let bus = Bus::new(broker.connect("loadtest").await?);
+    let reaping = args.listener == Listener::Reaper;
     let empty = broker.resident();
+    if reaping {
+        builds::open(&bus, clocks).await?;
+    }
     // Armed once for much later, and then again for when they are to fire: the second time replaces the first.
     let later = Timestamp::now().checked_add(Duration::from_hours(24))?;
     let armed = arm(&bus, clocks, |_| later).await?;
@@ -81,15 +105,20 @@ async fn measure(args: &Args, broker: &Broker) -> anyhow::Result<Run> {
     let rearmed = arm(&bus, clocks, |n| due.of(n)).await?;
     let pending = broker.resident();
 
-    let mut heard = Heard::listen(bus.clone(), clocks);
+    // The listener connects as services do: how soon it is back after the broker is part of the answer.
+    let mut heard = Heard::listen(Bus::new(broker.connect_service("reaper").await?), clocks, reaping);
     let ready = match args.kill {
         Kill::Never => None,
         Kill::Before => Some(restart(broker).await?),
         Kill::During => {
             until(due.of(clocks / 2)).await;
-            heard.stop().await;
+            if args.listener_too {
+                heard.stop().await;
+            }
             let ready = restart(broker).await?;
-            heard.go_on();
+            if args.listener_too {
+                heard.go_on();
+            }
             Some(ready)
         }
     };
@@ -97,8 +126,11 @@ async fn measure(args: &Args, broker: &Broker) -> anyhow::Result<Run> {
     // What is not heard by then is lost, and told as such.
     let _ = timeout(PATIENCE, heard.all()).await;
     let fired = broker.resident();
-    let late = heard.lateness(&due, ready.filter(|_| args.kill == Kill::During)).await?;
-    Ok(Run::of(args, [armed, rearmed], [empty, pending, fired], late))
+    heard.stop().await;
+    let late = heard.lateness(&due, ready.filter(|_| args.kill == Kill::During));
+    let stored_twice = builds::stored_twice(&bus, clocks).await?;
+    let ends = if reaping { Some(builds::audit(&bus, clocks).await?) } else { None };
+    Ok(Run::of(args, [armed, rearmed], [empty, pending, fired], (late, stored_twice, ends)))
 }
 
 /// When each clock is due.
@@ -119,7 +151,7 @@ impl Due {
 
 pub(crate) fn clock(n: u32) -> Clock {
     let build = BuildKey::of("/timers", &n.to_string(), "timer");
-    Clock { executor: EXECUTOR.to_owned(), kind: ClockKind::Running, build, attempt: 1 }
+    Clock { executor: EXECUTOR.to_owned(), kind: ClockKind::Queued, build, attempt: 1 }
 }
 
 /// Arms every clock; answers how many a second.

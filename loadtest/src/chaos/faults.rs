@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 /// How often each was harmed, and how.
 pub(crate) type Faults = BTreeMap<(String, Fault), u32>;
 
-/// Longer than a message waits before another replica is told of it (30 s).
+/// Longer than a message waits before another replica is told of it (3 s), and than anybody waits for an answer.
 const LONG: Duration = Duration::from_secs(33);
 const SHORT: Duration = Duration::from_secs(6);
 

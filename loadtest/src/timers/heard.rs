@@ -1,4 +1,4 @@
-//! Whoever listens for the clocks: when each was handed over, and how often it fired.
+//! Whoever listens for the clocks: when each was handed over, and when what follows was done.
 
 use std::{
     collections::HashMap,
@@ -6,22 +6,28 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
-use futures::StreamExt as _;
 use jiff::Timestamp;
-use switchyard_bus::{Bus, Delivery, Durable, Settle, Window};
+use switchyard_bus::{Bus, Delivery, Durable, Unreadable, Window};
+use switchyard_events::Clock;
+use switchyard_reaper::{ReapError, Reaper};
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
-use super::{Due, EXECUTOR, clock};
+use super::{Due, EXECUTOR, builds::Nowhere, clock};
 
-/// The first hand-over of each fired message, by its subject and its place in the stream: told again, it has not fired again.
-type Fired = HashMap<String, HashMap<u64, Timestamp>>;
+/// When a clock was first handed over, and when what follows from it was first done.
+#[derive(Clone, Copy)]
+struct Times {
+    handed: Timestamp,
+    done: Option<Timestamp>,
+}
 
 /// Listens on the consumer that the executor's reapers share.
 pub(crate) struct Heard {
     bus: Bus,
     clocks: u32,
-    fired: Arc<Mutex<Fired>>,
+    /// Who sees to what follows; nobody, where the clocks are only noted.
+    reaper: Option<Arc<Reaper<Bus, Nowhere>>>,
+    times: Arc<Mutex<HashMap<String, Times>>>,
     stop: watch::Sender<bool>,
     listening: Option<JoinHandle<()>>,
 }
@@ -30,28 +36,15 @@ pub(crate) struct Heard {
 pub(crate) struct Lateness {
     /// Between when it was due, or could first be heard, and when it was handed over; sorted.
     pub(crate) late: Vec<Duration>,
+    /// The same until what follows was done; sorted.
+    pub(crate) done: Vec<Duration>,
     pub(crate) lost: usize,
-    pub(crate) doubled: usize,
-}
-
-/// A clock that is heard needs nothing more.
-enum Never {}
-
-impl std::fmt::Display for Never {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {}
-    }
-}
-
-impl From<&Never> for Settle {
-    fn from(never: &Never) -> Self {
-        match *never {}
-    }
 }
 
 impl Heard {
-    pub(crate) fn listen(bus: Bus, clocks: u32) -> Self {
-        let mut heard = Self { bus, clocks, fired: Arc::default(), stop: watch::Sender::new(false), listening: None };
+    pub(crate) fn listen(bus: Bus, clocks: u32, reaping: bool) -> Self {
+        let reaper = reaping.then(|| Arc::new(Reaper::new(bus.clone(), Nowhere)));
+        let mut heard = Self { bus, clocks, reaper, times: Arc::default(), stop: watch::Sender::new(false), listening: None };
         heard.go_on();
         heard
     }
@@ -59,18 +52,15 @@ impl Heard {
     /// Begins to listen, again.
     pub(crate) fn go_on(&mut self) {
         self.stop = watch::Sender::new(false);
-        let (bus, fired, mut stop) = (self.bus.clone(), Arc::clone(&self.fired), self.stop.subscribe());
+        let (bus, reaper, times) = (self.bus.clone(), self.reaper.clone(), Arc::clone(&self.times));
+        let mut stop = self.stop.subscribe();
         self.listening = Some(tokio::spawn(async move {
             let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-            let note = |delivery: Delivery| {
-                let now = Timestamp::now();
-                let mut fired = fired.lock().unwrap_or_else(PoisonError::into_inner);
-                fired.entry(delivery.subject).or_default().entry(delivery.sequence).or_insert(now);
-                std::future::ready(Ok::<(), Never>(()))
-            };
+            // As many as a reaper has at once.
             let window = Window { at_once: 64, batch: 64 };
+            let hear = |delivery| hear(&times, reaper.as_deref(), delivery);
             // It ends only when it is told to.
-            drop(bus.consume(&Durable::clocks(EXECUTOR), window, stopped, note).await);
+            drop(bus.consume(&Durable::clocks(EXECUTOR), window, stopped, hear).await);
         }));
     }
 
@@ -82,41 +72,50 @@ impl Heard {
         }
     }
 
-    /// Waits until every clock was heard.
+    /// Waits until what follows from every clock is done.
     pub(crate) async fn all(&self) {
-        let heard = || self.fired.lock().unwrap_or_else(PoisonError::into_inner).len();
-        while heard() < self.clocks as usize {
-            sleep(Duration::from_millis(50)).await;
+        let done = || self.lock().values().filter(|times| times.done.is_some()).count();
+        while done() < self.clocks as usize {
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
     /// What became of each clock; where the server was away, it counts from when it was back.
-    pub(crate) async fn lateness(mut self, due: &Due, back: Option<Timestamp>) -> anyhow::Result<Lateness> {
-        self.stop().await;
-        let stored = self.stored().await?;
-        let fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut late = Vec::new();
+    pub(crate) fn lateness(&self, due: &Due, back: Option<Timestamp>) -> Lateness {
+        let times = self.lock();
+        let (mut late, mut done) = (Vec::new(), Vec::new());
         for n in 0..self.clocks {
-            let Some(first) = fired.get(&clock(n).fire_subject()).and_then(|times| times.values().min()) else { continue };
+            let Some(times) = times.get(&clock(n).fire_subject()) else { continue };
             let due = back.map_or(due.of(n), |back| due.of(n).max(back));
-            late.push(Duration::try_from(first.duration_since(due)).unwrap_or_default());
+            let after = |at: Timestamp| Duration::try_from(at.duration_since(due)).unwrap_or_default();
+            late.push(after(times.handed));
+            done.extend(times.done.map(after));
         }
         late.sort();
+        done.sort();
         let lost = self.clocks as usize - late.len();
-        // Of each clock the stream holds every message that it ever fired.
-        let doubled = stored.saturating_sub(stored.min(self.clocks as usize));
-        let twice = fired.values().filter(|times| times.len() > 1).count();
-        Ok(Lateness { late, lost, doubled: doubled.max(twice) })
+        Lateness { late, done, lost }
     }
 
-    /// How many messages have fired, as the stream holds them.
-    async fn stored(&self) -> anyhow::Result<usize> {
-        let stream = self.bus.jetstream().get_stream("TIMERS").await?;
-        let mut subjects = stream.info_with_subjects("fire.>").await.context("stream TIMERS")?;
-        let mut stored = 0;
-        while let Some(subject) = subjects.next().await {
-            stored += subject?.1;
-        }
-        Ok(stored)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Times>> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes note of a clock and has the reaper, if there is one, do what follows.
+async fn hear(
+    times: &Mutex<HashMap<String, Times>>,
+    reaper: Option<&Reaper<Bus, Nowhere>>,
+    delivery: Delivery,
+) -> Result<(), ReapError> {
+    let lock = || times.lock().unwrap_or_else(PoisonError::into_inner);
+    lock().entry(delivery.subject.clone()).or_insert(Times { handed: Timestamp::now(), done: None });
+    if let Some(reaper) = reaper {
+        let clock: Clock = delivery.subject.parse().map_err(|error| ReapError::Unreadable(Unreadable::Clock(error)))?;
+        reaper.fire(&clock.build, clock.attempt, clock.kind).await?;
+    }
+    if let Some(times) = lock().get_mut(&delivery.subject) {
+        times.done.get_or_insert(Timestamp::now());
+    }
+    Ok(())
 }

@@ -25,6 +25,7 @@ use tracing::{debug, error};
 
 use crate::{
     Bus, ConsumeError, Delivery, Durable, Settle, Window,
+    consume::PROGRESS,
     failing::acknowledge,
     publish::message,
     reading::{Place, Reading, Stop, give_back},
@@ -33,8 +34,8 @@ use crate::{
 /// How long the broker may take to store an answer; after that the question is delivered again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it is looked whose patience is over.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whose patience is over, and the broker is told who still waits.
+const LOOK: Duration = PROGRESS;
 
 /// How many messages are decided before their answers are sent: so many share a write to the socket, here and in the broker.
 const TOGETHER: usize = 32;
@@ -172,7 +173,11 @@ where
                     reading = Some(false);
                     Vec::new()
                 },
-                _ = look.tick() => self.overdue(),
+                _ = look.tick() => {
+                    let failed = self.overdue();
+                    self.still_waiting().await;
+                    failed
+                }
             };
             failing.extend(failed.into_iter().map(|failed| failed.end(bus, durable)));
         }
@@ -250,6 +255,13 @@ where
         }
         question.done().await;
         None
+    }
+
+    /// Tells the broker that the questions of answers that take long to be stored are not forgotten.
+    async fn still_waiting(&self) {
+        for sent in self.sent.values().take_while(|sent| sent.at.elapsed() > LOOK) {
+            acknowledge(&sent.question.message, AckKind::Progress).await;
+        }
     }
 
     /// The answers of which nobody has said for too long that they are stored.

@@ -20,8 +20,9 @@ pub struct Bus {
     states: Arc<OnceCell<kv::Store>>,
 }
 
-/// How long one request to JetStream may take; after that the message it belongs to is tried again.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one request to JetStream may take; after that the message it belongs to is tried again. What was asked of a broker
+/// that is killed is never answered, and must be asked again within 5 s of its return.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Bus {
     /// A bus over a connection.

@@ -65,8 +65,8 @@ impl ConsumeError {
     }
 }
 
-/// How often the broker is told that a message is still being handled.
-const PROGRESS: Duration = Duration::from_secs(10);
+/// How often the broker is told that a message is still being handled: one such word may be lost.
+pub(crate) const PROGRESS: Duration = Duration::from_secs(1);
 
 impl Bus {
     /// Handles what a durable consumer delivers until `shutdown` is ready; then what it has not begun goes back at once and

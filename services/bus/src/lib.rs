@@ -45,5 +45,5 @@ pub use publish::{Events, PublishError, Published};
 pub use retry::{endless, redelivery, redelivery_from};
 pub use settle::{SettleError, settle};
 pub use stored::StoredError;
-pub use topology::{BUCKETS, Durable, Sizes, consumers, streams};
+pub use topology::{ACK_WAIT, BUCKETS, Durable, Sizes, consumers, streams};
 pub use trace::{current_traceparent, run_span, with_trace};

@@ -41,6 +41,11 @@ impl Default for Sizes {
 /// builds have said.
 pub const BUCKETS: [&str; 5] = ["builds", "executors", "config", "trainer", "logs"];
 
+/// How long a consumer waits to be told what became of a message, or that somebody is still at work on it, before it delivers it
+/// again. What a broker that is killed had on its way, or an acknowledgement that died with it, comes this much later: little
+/// enough for a clock to be handled within 5 s of the broker's return.
+pub const ACK_WAIT: Duration = Duration::from_secs(3);
+
 /// How long what a build has said is kept.
 pub(crate) const LOGS_KEPT: Duration = Duration::from_hours(30 * 24);
 
@@ -187,7 +192,7 @@ fn consumer(durable: Durable, filters: Vec<String>) -> (Durable, pull::Config) {
     let config = pull::Config {
         durable_name: Some(durable.name.clone()),
         ack_policy: AckPolicy::Explicit,
-        ack_wait: Duration::from_secs(30),
+        ack_wait: ACK_WAIT,
         max_deliver: -1,
         max_ack_pending: 8192,
         filter_subjects: filters,

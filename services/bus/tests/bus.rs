@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::{FromConsumer as _, PullConsumer, pull};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use switchyard_bus::{
-    Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
+    ACK_WAIT, Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
 };
 use switchyard_dev::{Stack, StackOptions};
 use switchyard_events::{Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
@@ -210,6 +210,8 @@ async fn what_fails_is_delivered_again_and_what_can_never_be_handled_is_kept() {
 #[tokio::test]
 async fn what_was_not_begun_at_shut_down_is_given_back_at_once() {
     let (_stack, bus) = broker().await;
+    // Here nothing comes again by itself.
+    waiting(&bus, Duration::from_mins(5)).await;
     for n in 0..300 {
         bus.publish(event(&n.to_string())).await.unwrap();
     }
@@ -222,7 +224,59 @@ async fn what_was_not_begun_at_shut_down_is_given_back_at_once() {
     let first = handled.load(Ordering::SeqCst);
     let begun = std::time::Instant::now();
     read(&bus, 300 - first, |_| Ok(())).await;
-    assert!(begun.elapsed() < Duration::from_secs(15), "not only after the ack wait of 30 s");
+    assert!(begun.elapsed() < Duration::from_secs(15), "not only after the ack wait");
+}
+
+/// Has the requests wait so long for their acknowledgement.
+async fn waiting(bus: &Bus, ack_wait: Duration) {
+    let stream = bus.jetstream().get_stream("CI").await.unwrap();
+    let config = stream.consumer_info("router").await.unwrap().config;
+    let mut config = pull::Config::try_from_consumer_config(config).unwrap();
+    config.ack_wait = ack_wait;
+    stream.update_consumer(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_broker_had_handed_over_comes_again_within_five_seconds_of_its_return() {
+    let (stack, bus) = broker().await;
+    for n in 0..200 {
+        bus.publish(event(&n.to_string())).await.unwrap();
+    }
+    // Taken by somebody who is never heard of again, as what was in the sockets when the broker died.
+    let mut requests: PullConsumer = bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
+    let taken = requests.fetch().max_messages(200).messages().await.unwrap();
+    assert_eq!(taken.count().await, 200);
+    assert_eq!(requests.info().await.unwrap().num_ack_pending, 200);
+    // The broker writes down what it has handed over ten times a second; what it has not is no matter: it comes at once.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stack.nats().server().kill().await;
+    stack.nats().server().restart().await.unwrap();
+    let back = std::time::Instant::now();
+    read(&bus, 200, |_| Ok(())).await;
+    assert!(back.elapsed() < Duration::from_secs(5), "after {:?}", back.elapsed());
+    assert!(back.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn what_is_still_worked_on_goes_to_nobody_else() {
+    let (_stack, bus) = broker().await;
+    bus.publish(event("slow")).await.unwrap();
+    let (told, begun) = (AtomicUsize::new(0), std::time::Instant::now());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let requests = Durable::requests();
+    let reading = bus.consume(&requests, Window::default(), async { drop(stopped.await) }, |_| {
+        told.fetch_add(1, Ordering::SeqCst);
+        let stop = stop.lock().unwrap().take();
+        async move {
+            tokio::time::sleep(3 * ACK_WAIT).await;
+            drop(stop);
+            Ok::<_, Failed>(())
+        }
+    });
+    timeout(Duration::from_mins(2), reading).await.expect("it ends").unwrap();
+    assert!(begun.elapsed() > 3 * ACK_WAIT);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use crate::seldom::Seldom;
 const OLDEST: (u64, u64) = (2, 14);
 /// Three missed answers end a connection: a frozen server is noticed within 15 s.
 const PING: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts to reconnect, half of it more or less: a broker that is back is noticed within 3 s.
+const RECONNECT: Duration = Duration::from_secs(2);
 const FLUSH: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -160,7 +162,7 @@ fn options(service: &str, settings: &NatsSettings) -> Result<ConnectOptions, Con
 
 /// How long to wait before each attempt to reconnect. The client counts attempts from 1 after every success.
 fn reconnect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
-    let state = Mutex::new((true, delays(PING)));
+    let state = Mutex::new((true, delays(RECONNECT)));
     move |attempt| {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let (first_ever, delays) = &mut *state;
@@ -170,7 +172,7 @@ fn reconnect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
         if attempt <= 1 {
             delays.reset();
         }
-        delays.next_backoff().unwrap_or(PING)
+        delays.next_backoff().unwrap_or(RECONNECT)
     }
 }
 
@@ -256,8 +258,8 @@ mod tests {
         assert_eq!(delay(1), Duration::ZERO);
         let after: Vec<Duration> = (1..20).map(&delay).collect();
         assert!(after.iter().all(|delay| !delay.is_zero()), "{after:?}");
-        assert!(after.iter().all(|delay| *delay <= PING * 3 / 2), "{after:?}");
-        assert!(after[18] >= PING / 2, "{after:?}");
+        assert!(after.iter().all(|delay| *delay <= RECONNECT * 3 / 2), "{after:?}");
+        assert!(after[18] >= RECONNECT / 2, "{after:?}");
         assert!(delay(1) <= Duration::from_millis(150), "a success starts the delays again");
         let spread: std::collections::BTreeSet<Duration> = (0..20).map(|_| delay(1)).collect();
         assert!(spread.len() > 10, "{spread:?}");

@@ -47,7 +47,7 @@ async fn services_that_are_killed_or_stopped_lose_and_double_nothing() {
     yard.stop().await;
 }
 
-/// Longer than a message waits for its acknowledgement (30 s) before another replica is told.
+/// Longer than a message waits for its acknowledgement (3 s) before another replica is told, and than anybody waits for an answer.
 const STOPPED: Duration = Duration::from_secs(35);
 
 #[tokio::test(flavor = "multi_thread")]
