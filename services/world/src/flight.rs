@@ -11,7 +11,7 @@ use std::{
 use futures::task::noop_waker_ref;
 use jiff::Timestamp;
 use switchyard_bus::{Delivery, Settle};
-use switchyard_events::{BuildKey, BuildRouted, CdEvent, custom_data, starting_trace};
+use switchyard_events::{BuildKey, starting_trace};
 use switchyard_reaper::{Policy, Reap, Sight, plan};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     pod::Pod,
     site::now,
     state::{Consumer, EXECUTORS, Message, What},
+    told::About,
     world::World,
 };
 
@@ -59,8 +60,7 @@ impl World {
         match (message.to, &message.what) {
             (Consumer::Router, What::Event { at, .. }) => self.reroute(*at, &of),
             (Consumer::Launcher(n), What::Event { at, .. }) => {
-                let event = self.state().log[*at].event.clone();
-                let routed: BuildRouted = custom_data(&CdEvent::from_cloudevent(&event).unwrap()).unwrap();
+                let routed = self.state().log[*at].routed.clone().unwrap();
                 let launcher = self.launchers[n].clone();
                 self.begin(of, async move { done(launcher.launch(routed, true).await.map(|()| None)) });
             }
@@ -87,14 +87,14 @@ impl World {
 
     /// The router hears that an attempt is wanted. Told again, it may say something else.
     fn reroute(&mut self, at: usize, of: &Of) {
-        let requeued = self.state().requeued(at);
-        let build = self.builds.iter().position(|build| *build == requeued.build).unwrap();
-        self.route(build, requeued.attempt, self.flights.len() + build);
+        let About { build, attempt, .. } = self.state().log[at].about.clone();
+        let build = self.builds.iter().position(|known| *known == build).unwrap();
+        self.route(build, attempt, self.flights.len() + build);
         self.settled(of, &Done::Handled(None));
     }
 
     fn delivery(&self, at: usize) -> Delivery {
-        let outgoing = self.state().log[at].clone();
+        let outgoing = self.state().log[at].outgoing.clone();
         let (subject, event, trace) = (outgoing.subject, outgoing.event.clone(), starting_trace(&outgoing.event));
         Delivery { subject, stream: "YARD".into(), sequence: at as u64 + 1, delivered: 1, stored: now(), event, trace }
     }

@@ -6,67 +6,11 @@ use proptest::{
 };
 
 use crate::{
-    cluster::Away,
+    draw::{forgetful_step, rare_step, step},
     mistake::Mistake,
     step::{Happening, Step},
     world::World,
 };
-
-/// What goes on all the time, and the trouble that may come in between.
-fn step() -> impl Strategy<Value = Step> {
-    let any = any::<u8>;
-    let executor = || 0..2u8;
-    let flag = || prop::bool::ANY;
-    prop_oneof![
-        12 => (any(), prop::bool::weighted(0.8)).prop_map(|(which, acknowledged)| Step::Deliver { which, acknowledged }),
-        20 => (any(), prop_oneof![1..4u8, Just(u8::MAX)]).prop_map(|(which, effects)| Step::Go { which, effects }),
-        8 => (executor(), any()).prop_map(|(cluster, which)| Step::Watch { cluster, which }),
-        12 => (executor(), happening()).prop_map(|(cluster, happening)| Step::There { cluster, happening }),
-        5 => Just(Step::Turn),
-        4 => Just(Step::Next),
-        3 => (0..100u8).prop_map(|seconds| Step::Wait { seconds }),
-        2 => any().prop_map(Step::Early),
-        2 => any().prop_map(Step::Crash),
-        1 => executor().prop_map(Step::Restart),
-        1 => executor().prop_map(Step::Sweep),
-        1 => any().prop_map(Step::Cancel),
-        1 => (any(), any()).prop_map(|(build, to)| Step::Route { build, to }),
-        1 => (any(), any()).prop_map(|(build, seconds)| Step::Extend { build, seconds }),
-        1 => any().prop_map(Step::Repeat),
-        2 => any().prop_map(Step::Pause),
-        1 => any().prop_map(Step::Configure),
-        2 => (executor(), flag(), flag()).prop_map(|(executor, draining, takes)| Step::Fleet { executor, draining, takes }),
-        1 => away().prop_map(Step::Broker),
-    ]
-}
-
-/// A server is there again sooner than it goes.
-fn away() -> impl Strategy<Value = Away> {
-    prop_oneof![3 => Just(Away::No), 1 => Just(Away::Deaf), 1 => Just(Away::Mute), 1 => Just(Away::Late)]
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    prop_oneof![
-        8 => any::<(u8, u8)>().prop_map(|(which, how)| Happening::Work { which, how }),
-        2 => (any::<u8>(), prop::bool::weighted(0.2)).prop_map(|(which, force)| Happening::Delete { which, force }),
-        2 => away().prop_map(Happening::Away),
-        1 => any::<u8>().prop_map(Happening::Arrive),
-        1 => any::<(u8, bool)>().prop_map(|(which, lost)| Happening::Machine { which, lost }),
-    ]
-}
-
-/// What is rarer still: where these may happen, the others would seldom get far.
-fn rare_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        20 => step(),
-        1 => (0..2u8).prop_map(|cluster| Step::There { cluster, happening: Happening::Reject }),
-        1 => any::<u8>().prop_map(Step::Refuse),
-    ]
-}
-
-fn forgetful_step() -> impl Strategy<Value = Step> {
-    prop_oneof![20 => step(), 1 => any::<u8>().prop_map(Step::Lose), 1 => any::<u8>().prop_map(Step::Overlook)]
-}
 
 /// A world in which each build has just been routed.
 fn begun(builds: u8, mistake: Option<Mistake>) -> World {
@@ -77,56 +21,83 @@ fn begun(builds: u8, mistake: Option<Mistake>) -> World {
     world
 }
 
-/// Lives through the steps, then comes to rest.
-fn live(mut world: World, steps: &[Step], endless: bool) -> Result<(), TestCaseError> {
-    let broken = steps.iter().find_map(|step| world.step(*step));
-    broken.or_else(|| world.settle_down(endless)).map_or(Ok(()), |broken| Err(TestCaseError::fail(broken)))
+/// A kind of history.
+pub(crate) struct Kind {
+    /// How many builds are in it.
+    builds: u8,
+    step: fn(u64) -> Step,
+    /// The most steps before the trouble stops.
+    most: usize,
+    /// Whether every launcher is gone when it stops.
+    deserted: bool,
 }
 
-/// How many histories are lived through in all, unless `SWITCHYARD_HISTORIES` says otherwise.
+const ONE: Kind = Kind { builds: 1, step, most: 120, deserted: false };
+const REFUSED: Kind = Kind { step: rare_step, most: 80, ..ONE };
+const TWO: Kind = Kind { builds: 2, ..ONE };
+const DESERTED: Kind = Kind { most: 40, deserted: true, ..ONE };
+const FORGETFUL: Kind = Kind { step: forgetful_step, ..ONE };
+
+/// Every kind.
+pub(crate) const KINDS: [Kind; 5] = [ONE, REFUSED, TWO, DESERTED, FORGETFUL];
+
+impl Kind {
+    /// Any history of this kind, and whether builds that run go on for ever when the trouble has stopped.
+    pub(crate) fn histories(&self) -> impl Strategy<Value = (Vec<Step>, bool)> + use<> {
+        (prop::collection::vec(any::<u64>().prop_map(self.step), 0..self.most), any::<bool>())
+    }
+
+    /// Lives through the steps, then comes to rest.
+    pub(crate) fn live(&self, steps: &[Step], endless: bool, mistake: Option<Mistake>) -> Result<(), TestCaseError> {
+        let mut world = begun(self.builds, mistake);
+        let broken = steps.iter().find_map(|step| world.step(*step));
+        if self.deserted {
+            world.desert();
+        }
+        broken.or_else(|| world.settle_down(endless)).map_or(Ok(()), |broken| Err(TestCaseError::fail(broken)))
+    }
+}
+
+/// How many histories are lived through in all.
 const HISTORIES: u32 = 10_000;
 
-/// So many histories of each kind. One that breaks a law is shrunk, printed and kept in `histories/`, to be tried first ever after.
-fn histories() -> ProptestConfig {
-    let asked = std::env::var("SWITCHYARD_HISTORIES").ok();
-    let all = asked.map_or(HISTORIES, |text| text.parse().expect("SWITCHYARD_HISTORIES is a number"));
+/// So many histories. One that breaks a law is shrunk, printed and kept in `histories/`, to be tried first ever after.
+pub(crate) fn histories(many: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: all.div_ceil(5),
+        cases: many,
         max_shrink_iters: 20_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("histories"))),
+        source_file: Some(file!()),
         ..ProptestConfig::default()
     }
 }
 
 proptest! {
-    #![proptest_config(histories())]
+    #![proptest_config(histories(HISTORIES.div_ceil(5)))]
 
     #[test]
-    fn one_build_ends_once_and_leaves_nothing_whatever_happens(steps in prop::collection::vec(step(), 0..120), endless: bool) {
-        live(begun(1, None), &steps, endless)?;
+    fn one_build_ends_once_and_leaves_nothing_whatever_happens((steps, endless) in ONE.histories()) {
+        ONE.live(&steps, endless, None)?;
     }
 
     #[test]
-    fn refusals_end_too(steps in prop::collection::vec(rare_step(), 0..80), endless: bool) {
-        live(begun(1, None), &steps, endless)?;
+    fn refusals_end_too((steps, endless) in REFUSED.histories()) {
+        REFUSED.live(&steps, endless, None)?;
     }
 
     #[test]
-    fn two_builds_do_not_disturb_each_other(steps in prop::collection::vec(step(), 0..120), endless: bool) {
-        live(begun(2, None), &steps, endless)?;
+    fn two_builds_do_not_disturb_each_other((steps, endless) in TWO.histories()) {
+        TWO.live(&steps, endless, None)?;
     }
 
     #[test]
-    fn a_build_ends_although_every_launcher_is_gone(steps in prop::collection::vec(step(), 0..40), endless: bool) {
-        let mut world = begun(1, None);
-        let broken = steps.iter().find_map(|step| world.step(*step));
-        world.desert();
-        prop_assert_eq!(broken.or_else(|| world.settle_down(endless)), None);
+    fn a_build_ends_although_every_launcher_is_gone((steps, endless) in DESERTED.histories()) {
+        DESERTED.live(&steps, endless, None)?;
     }
 
     #[test]
-    fn the_sweep_makes_up_for_lost_clocks_and_blind_watches(steps in prop::collection::vec(forgetful_step(), 0..120), endless: bool) {
-        live(begun(1, None), &steps, endless)?;
+    fn the_sweep_makes_up_for_lost_clocks_and_blind_watches((steps, endless) in FORGETFUL.histories()) {
+        FORGETFUL.live(&steps, endless, None)?;
     }
 }
 
@@ -134,8 +105,7 @@ proptest! {
 fn is_caught(mistake: Mistake) {
     let config = ProptestConfig { cases: 20_000, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let histories = (prop::collection::vec(step(), 0..120), any::<bool>());
-    let lived = runner.run(&histories, |(steps, endless)| live(begun(1, Some(mistake)), &steps, endless));
+    let lived = runner.run(&ONE.histories(), |(steps, endless)| ONE.live(&steps, endless, Some(mistake)));
     assert!(matches!(lived, Err(TestError::Fail(..))), "no history shows that {mistake:?} does harm: {lived:?}");
 }
 

@@ -1,9 +1,12 @@
 //! What must hold after every step, and what must hold in the end.
 
-use switchyard_events::{Attempt, BuildKey, CdEvent, ClockKind, Outgoing, Record, Standing};
+use switchyard_events::{Attempt, BuildKey, ClockKind, Record, Standing};
 use switchyard_executor::Phase;
 
-use crate::state::{State, about};
+use crate::{
+    state::State,
+    told::{About, Told, What},
+};
 
 /// What a write to the ledger breaks: nothing that is written ever changes, and what is closed has been published.
 pub(crate) fn written(state: &State, build: &BuildKey, new: &Record) -> Option<String> {
@@ -35,31 +38,32 @@ fn is_known(state: &State, build: &BuildKey, attempt: &Attempt) -> bool {
     stored(".finished.", attempt.n) && (!retries || stored(".requeued.", attempt.n + 1))
 }
 
-/// What an event breaks: it says what is so, and an end that is published twice is the same end.
-pub(crate) fn published(state: &State, outgoing: &Outgoing) -> Option<String> {
-    let event = CdEvent::from_cloudevent(&outgoing.event).ok()?;
-    let (build, n) = about(&event);
-    let attempt = || state.record(&build).and_then(|record| record.attempt(n));
-    match event.context.ty.split('.').nth(3) {
-        Some("finished" | "requeued") => {
-            let before = state.once.get(&outgoing.subject).map(|at| &state.log[*at].event);
-            if before.is_some_and(|before| before != &outgoing.event) {
-                return Some(format!("two different ends: {before:?} and {:?}", outgoing.event));
-            }
-            let ended = event.context.ty.contains("requeued") || attempt().is_some_and(|attempt| attempt.decided.is_some());
+/// What an event breaks: it says what is so.
+pub(crate) fn published(state: &State, about: &About) -> Option<String> {
+    let About { what, build, attempt: n, .. } = about;
+    let attempt = || state.record(build).and_then(|record| record.attempt(*n));
+    match what {
+        What::Finished => {
+            let ended = attempt().is_some_and(|attempt| attempt.decided.is_some());
             (!ended).then(|| format!("finished before it was decided: {build} {n}"))
         }
-        Some("launched" | "started") => {
+        What::Launched | What::Started => {
             let gated = state
                 .clusters
                 .iter()
-                .filter_map(|cluster| cluster.find(&build, n))
+                .filter_map(|cluster| cluster.find(build, *n))
                 .any(|pod| pod.phase == Phase::Gated && attempt().is_some_and(|attempt| attempt.is_bound_to(&pod.uid)));
             (gated || attempt().is_none_or(|attempt| attempt.bound.is_none()))
                 .then(|| format!("launched before it was bound and ungated: {build} {n}"))
         }
-        _ => None,
+        What::Routed | What::Refused | What::Requeued | What::Extended | What::CancelRequested => None,
     }
+}
+
+/// An end that is published again is the same end.
+pub(crate) fn two_ends(before: &Told, now: &Told) -> Option<String> {
+    let ends = matches!(now.about.what, What::Finished | What::Requeued);
+    ends.then(|| format!("two different ends: {:?} and {:?}", before.outgoing.event, now.outgoing.event))
 }
 
 /// What must hold at any moment.

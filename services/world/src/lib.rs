@@ -14,6 +14,10 @@ mod clocks;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod demand;
+#[cfg(test)]
+mod draw;
+#[cfg(test)]
 mod flight;
 #[cfg(test)]
 mod history;
@@ -37,5 +41,7 @@ mod site;
 mod state;
 #[cfg(test)]
 mod step;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchyard_events::{CdEvent, Decided};
+use switchyard_events::Decided;
 
 use crate::{
     laws,
@@ -69,10 +69,7 @@ impl World {
     pub(crate) fn waiting(&self, who: Consumer, what: &str) -> Option<Message> {
         let state = self.state();
         let is = |message: &&Message| match &message.what {
-            What::Event { at, .. } | What::Cancel { at, .. } => {
-                let event = CdEvent::from_cloudevent(&state.log[*at].event).unwrap();
-                event.context.ty.split('.').nth(3) == Some(what)
-            }
+            What::Event { at, .. } | What::Cancel { at, .. } => state.log[*at].about.what.name() == what,
             What::Fire(clock) => clock.kind.name() == what,
         };
         state.messages.iter().filter(|message| message.to == who).find(is).cloned()

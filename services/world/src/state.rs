@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use switchyard_bus::Published;
-use switchyard_events::{BuildKey, BuildRequeued, CdEvent, Clock, ClockKind, Outgoing, Record, custom_data};
+use switchyard_events::{BuildKey, Clock, ClockKind, Outgoing, Record};
 
 use crate::{
     cluster::{Away, Cluster},
     laws,
     mistake::{self, Mistake},
+    told::{self, About, Told},
 };
 
 pub(crate) const EXECUTORS: [&str; 2] = ["a", "b"];
@@ -18,7 +19,7 @@ pub(crate) const EXECUTORS: [&str; 2] = ["a", "b"];
 pub(crate) struct State {
     pub(crate) records: BTreeMap<BuildKey, (Record, u64)>,
     pub(crate) revision: u64,
-    pub(crate) log: Vec<Outgoing>,
+    pub(crate) log: Vec<Told>,
     /// Where in the log the events are of which there may be only one.
     pub(crate) once: HashMap<String, usize>,
     pub(crate) messages: Vec<Message>,
@@ -79,48 +80,55 @@ impl State {
     }
 
     pub(crate) fn publish(&mut self, outgoing: Outgoing) -> Published {
-        if let Some(wrong) = laws::published(self, &outgoing) {
+        let before = self.once.get(&outgoing.subject).map(|at| &self.log[*at]);
+        if let Some(before) = before.filter(|before| before.outgoing.event == outgoing.event) {
+            // Said again in the same words.
+            if let Some(wrong) = laws::published(self, &before.about) {
+                self.breaks(|| wrong);
+            }
+            return Published::Already;
+        }
+        let told = Told::read(outgoing);
+        let two = before.and_then(|before| laws::two_ends(before, &told));
+        let already = before.is_some();
+        if let Some(wrong) = two.or_else(|| laws::published(self, &told.about)) {
             self.breaks(|| wrong);
         }
-        if outgoing.once && self.once.contains_key(&outgoing.subject) {
+        if already {
             return Published::Already;
         }
         let at = self.log.len();
-        if outgoing.once {
-            self.once.insert(outgoing.subject.clone(), at);
+        if told.outgoing.once {
+            self.once.insert(told.outgoing.subject.clone(), at);
         }
-        self.log.push(outgoing);
+        self.log.push(told);
         self.announce(at);
         Published::New
     }
 
     /// Has an event of the log delivered to all who read it.
     pub(crate) fn announce(&mut self, at: usize) {
-        let event = self.log[at].event.clone();
-        let event = CdEvent::from_cloudevent(&event).unwrap();
-        let (build, attempt) = about(&event);
-        let executor = || usize::from(event.custom_data.as_ref().unwrap().get().contains(r#""executor":"b""#));
-        let what = What::Event { build: build.clone(), attempt, at };
-        match event.context.ty.split('.').nth(3).unwrap() {
-            "routed" => {
-                self.send(Consumer::Launcher(executor()), what.clone());
-                self.send(Consumer::Reaper(executor()), what);
+        let About { what, build, attempt, executor } = self.log[at].about.clone();
+        let event = What::Event { build: build.clone(), attempt, at };
+        match what {
+            told::What::Routed => {
+                self.send(Consumer::Launcher(executor), event.clone());
+                self.send(Consumer::Reaper(executor), event);
             }
-            "launched" => self.send(Consumer::Reaper(executor()), what),
+            told::What::Launched => self.send(Consumer::Reaper(executor), event),
             // Every reaper takes its share of these.
-            "started" | "finished" | "refused" => self.send(Consumer::Reaper(at % 2), what),
-            "requeued" => self.send(Consumer::Router, what),
-            "extended" => {
+            told::What::Started | told::What::Finished | told::What::Refused => self.send(Consumer::Reaper(at % 2), event),
+            told::What::Requeued => self.send(Consumer::Router, event),
+            told::What::Extended => {
                 for executor in 0..EXECUTORS.len() {
-                    self.send(Consumer::Reaper(executor), what.clone());
+                    self.send(Consumer::Reaper(executor), event.clone());
                 }
             }
-            "cancelrequested" => {
+            told::What::CancelRequested => {
                 for executor in 0..EXECUTORS.len() {
                     self.send(Consumer::Reaper(executor), What::Cancel { build: build.clone(), at });
                 }
             }
-            other => panic!("nobody reads {other}"),
         }
     }
 
@@ -163,14 +171,4 @@ impl State {
                 }
             })
     }
-
-    pub(crate) fn requeued(&self, at: usize) -> BuildRequeued {
-        custom_data(&CdEvent::from_cloudevent(&self.log[at].event).unwrap()).unwrap()
-    }
-}
-
-/// The attempt that an event of ours is about.
-pub(crate) fn about(event: &CdEvent) -> (BuildKey, u32) {
-    let data: serde_json::Value = custom_data(event).unwrap();
-    (data["build"].as_str().unwrap().parse().unwrap(), data["attempt"].as_u64().map_or(0, |n| n.try_into().unwrap()))
 }
