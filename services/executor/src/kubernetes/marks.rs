@@ -44,18 +44,23 @@ pub(crate) fn labels(build: &BuildKey, attempt: u32, executor: &str) -> [(String
         .map(|(name, value)| (name.to_owned(), value))
 }
 
-/// Whether the pod of that attempt's name is ours, but somebody has taken off or changed a label by which it is known. One that
-/// says another executor is another's.
+/// Whether the pod of that attempt's name is ours, but somebody has taken off or changed a label by which it is known.
 pub(crate) fn has_lost_labels(pod: &Pod, build: &BuildKey, attempt: u32, executor: &str) -> bool {
     let ours = pod.finalizers().iter().any(|finalizer| finalizer == FINALIZER) && pod.annotations().contains_key(LIMITS);
-    let foreign = pod.labels().get(EXECUTOR).is_some_and(|label| label != executor);
+    let foreign = made_by(pod).is_some_and(|maker| maker != executor);
     let whole = labels(build, attempt, executor).iter().all(|(name, value)| pod.labels().get(name) == Some(value));
     ours && !foreign && !whole
 }
 
-/// Whether the pod belongs to that executor.
+/// The executor that the pod was made for. A label is easily changed, by hand or by what tidies labels up, so its annotation says
+/// it too, and counts; pods of an earlier release have the label alone.
+fn made_by(pod: &Pod) -> Option<&String> {
+    pod.annotations().get(EXECUTOR).or_else(|| pod.labels().get(EXECUTOR))
+}
+
+/// Whether the pod belongs to that executor, and says so.
 pub(crate) fn is_of(pod: &Pod, executor: &str) -> bool {
-    pod.labels().get(EXECUTOR).is_some_and(|label| label == executor)
+    pod.labels().get(EXECUTOR).is_some_and(|label| label == executor) && made_by(pod).is_some_and(|maker| maker == executor)
 }
 
 /// Whether the pod is the one that this launch makes.

@@ -92,13 +92,13 @@ impl Kubernetes {
         }
     }
 
-    /// Puts back what somebody has taken off: by its labels a watch knows the pod, and would take it for gone.
+    /// Puts back what somebody has taken off or changed: by its labels a watch knows the pod, and would take it for gone.
     async fn label_again(&self, pod: &mut Pod, build: &BuildKey, attempt: u32) -> Result<(), Refusal> {
         let labels: BTreeMap<_, _> = marks::labels(build, attempt, &self.place.name).into();
         let change = json!({"metadata": {"uid": pod.uid(), "labels": labels}});
         let question = question::change(self.namespace(), &pod.name_any(), &change);
         self.ask::<IgnoredAny>(question).await?;
-        warn!(pod = pod.name_any(), "somebody had taken off labels of ours: they are there again");
+        warn!(pod = pod.name_any(), "somebody had taken off or changed labels of ours: they are as they were");
         pod.labels_mut().extend(labels);
         Ok(())
     }
@@ -226,7 +226,8 @@ impl Executor for Kubernetes {
     async fn list(&self) -> Result<Vec<Observed>, Unreachable> {
         let params = ListParams::default().labels(&format!("{}={}", marks::EXECUTOR, self.place.name));
         let found: ObjectList<Pod> = self.ask(self.pods().list(&params)).await?;
-        Ok(found.items.iter().filter_map(|pod| observe(pod, &[])).collect())
+        let ours = found.items.iter().filter(|pod| marks::is_of(pod, &self.place.name));
+        Ok(ours.filter_map(|pod| observe(pod, &[])).collect())
     }
 
     async fn is_gone(&self, node: &str) -> Result<bool, Unreachable> {

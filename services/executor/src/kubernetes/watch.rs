@@ -28,7 +28,8 @@ const REQUEST: u32 = 30;
 /// Watches the pods of `executor`, page by page at first, then every change; after an error from the beginning.
 pub(crate) fn watch(pods: Api<Pod>, executor: &str, pressure: Arc<Pressure>) -> BoxStream<'static, Result<Seen, Unreachable>> {
     let config = Config::default().labels(&format!("{}={executor}", marks::EXECUTOR)).timeout(REQUEST);
-    let watching = Watching { pods, config, pressure, events: None, reconnect: Reconnect::default(), known: Known::default() };
+    let known = Known::of(executor);
+    let watching = Watching { pods, config, pressure, events: None, reconnect: Reconnect::default(), known };
     stream::unfold(watching, |mut watching| async { Some((watching.next().await, watching)) }).flat_map(stream::iter).boxed()
 }
 
@@ -82,14 +83,18 @@ fn refusal(error: watcher::Error) -> Refusal {
 }
 
 /// Which uids are there: after a reconnect the API server does not tell what has gone meanwhile.
-#[derive(Default)]
 struct Known {
+    executor: String,
     now: HashMap<String, (BuildKey, u32)>,
     /// What was there before the list that is being read.
     before: HashMap<String, (BuildKey, u32)>,
 }
 
 impl Known {
+    fn of(executor: &str) -> Self {
+        Self { executor: executor.to_owned(), now: HashMap::new(), before: HashMap::new() }
+    }
+
     fn see(&mut self, event: Event<Pod>) -> Vec<Seen> {
         match event {
             Event::Apply(pod) | Event::InitApply(pod) => self.present(&pod).into_iter().collect(),
@@ -108,7 +113,8 @@ impl Known {
     }
 
     fn present(&mut self, pod: &Pod) -> Option<Seen> {
-        let observed = observe(pod, &[])?;
+        // One that was made for another executor is not ours because somebody has written our name on it.
+        let observed = observe(pod, &[]).filter(|_| marks::is_of(pod, &self.executor))?;
         self.now.insert(observed.uid.clone(), (observed.build.clone(), observed.attempt));
         Some(Seen::Present(Box::new(observed)))
     }
@@ -159,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_went_while_nothing_was_heard_is_told_after_the_next_list() {
-        let mut known = Known::default();
+        let mut known = Known::of(&pod(1, "a").labels()[marks::EXECUTOR]);
         for (event, wanted) in vec![
             (Event::Init, vec![]),
             (Event::InitApply(pod(1, "a")), vec!["present a"]),
@@ -176,6 +182,16 @@ mod tests {
         ] {
             assert_eq!(told(&mut known, event), wanted);
         }
+    }
+
+    #[test]
+    fn a_pod_that_was_made_for_another_executor_stays_anothers_whatever_its_label_says() {
+        let mut known = Known::of("mine");
+        let mut strange = pod(1, "a");
+        strange.labels_mut().insert(marks::EXECUTOR.to_owned(), "mine".to_owned());
+        assert!(told(&mut known, Event::Apply(strange.clone())).is_empty());
+        strange.annotations_mut().remove(marks::EXECUTOR);
+        assert_eq!(told(&mut known, Event::Apply(strange)), ["present a"], "an earlier release made it");
     }
 
     #[test]

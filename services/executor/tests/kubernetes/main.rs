@@ -79,7 +79,7 @@ async fn only_the_named_uid_is_ungated_deleted_and_released() {
 }
 
 #[tokio::test]
-async fn a_pod_whose_labels_were_taken_off_is_found_and_known_again_but_for_anothers() {
+async fn a_pod_whose_labels_were_taken_off_or_changed_is_found_and_known_again_but_for_anothers() {
     use kube::api::{Patch, PatchParams};
 
     let (yard, launch) = (Yard::new("labels").await, lasting(1));
@@ -98,7 +98,12 @@ async fn a_pod_whose_labels_were_taken_off_is_found_and_known_again_but_for_anot
     label("switchyard.dev/build", Some("nonsense")).await;
     assert_eq!(yard.look(&launch).await.unwrap().build, launch.build);
     label("switchyard.dev/executor", Some("another")).await;
-    assert_eq!(yard.look(&launch).await, None, "it says that it is another executor's");
+    while !matches!(next(&mut watch).await, Seen::Gone { uid: gone, .. } if gone == uid) {}
+    assert_eq!(yard.look(&launch).await.unwrap().uid, uid, "it was made for this one");
+    assert_eq!(present(next(&mut watch).await).uid, uid, "it is watched again");
+    let change = serde_json::json!({"metadata": {"annotations": {"switchyard.dev/executor": "another"}}});
+    yard.pods.patch(&name(&launch), &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    assert_eq!(yard.look(&launch).await, None, "it says that it was made for another executor");
 }
 
 #[tokio::test]

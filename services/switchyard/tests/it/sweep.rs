@@ -124,7 +124,7 @@ async fn a_pod_that_is_deleted_while_every_reaper_is_down_still_reports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_whose_pod_somebody_took_the_labels_off_goes_on_and_is_not_begun_again() {
+async fn a_build_whose_pod_somebody_took_the_labels_off_or_gave_others_goes_on_and_is_not_begun_again() {
     use kube::api::{Patch, PatchParams};
 
     let yard = Yard::start(false, 1).await;
@@ -134,9 +134,12 @@ async fn a_build_whose_pod_somebody_took_the_labels_off_goes_on_and_is_not_begun
         let build = json!({"image": "registry.example/a:1", "cpu": "micro", "ram": "micro", "annotations": annotations});
         builds.push(yard.publish(&format!("unlabelled-{n}"), build).await);
     }
-    for build in &builds {
-        yard.record(build, "it runs", runs).await;
-        let bare = json!({"metadata": {"labels": {"switchyard.dev/executor": null, "switchyard.dev/build": null}}});
+    for (n, build) in builds.iter().enumerate() {
+        let record = yard.record(build, "it runs", runs).await;
+        // Every second one then says that it is the other executor's, which is there, too.
+        let other = if record.attempts[0].executor.as_deref() == Some("k8s") { "k8s-vm" } else { "k8s" };
+        let executor = (n % 2 == 1).then_some(other);
+        let bare = json!({"metadata": {"labels": {"switchyard.dev/executor": executor, "switchyard.dev/build": null}}});
         yard.api().patch(&format!("b-{build}-1"), &PatchParams::default(), &Patch::Merge(bare)).await.unwrap();
     }
     for (_, record) in yard.audit(&builds, PATIENCE).await {

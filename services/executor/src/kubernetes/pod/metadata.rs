@@ -66,6 +66,7 @@ fn annotations(executor: &Executor, launch: &Launch) -> Result<BTreeMap<String, 
     }
     let limits = serde_json::to_string(&launch.limits).ok();
     let ours = [
+        (marks::EXECUTOR, Some(launch.executor.clone())),
         (marks::SOURCE, Some(launch.source.clone())),
         (marks::SUBJECT, Some(launch.subject.clone())),
         (marks::TENANT, Some(launch.tenant.clone())),
