@@ -7,16 +7,19 @@
 mod desk;
 mod invalid;
 mod macros;
+mod problems;
 mod read;
+mod values;
 mod version;
 mod written;
 mod yaml;
 
 pub use desk::Desk;
 pub use invalid::{Invalid, Problem, nearest, no_such, unknown_key};
+pub use problems::{Place, Problems};
 #[doc(hidden)]
 pub use read::required;
-pub use read::{Fields, Place, Problems, Read, Word, entries, single};
+pub use read::{Fields, Read, Word, entries, single};
 pub use version::Version;
 pub use written::canonical;
 #[doc(hidden)]
