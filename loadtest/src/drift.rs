@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=2_000_000))]
     events: u32,
     /// For how many seconds windows close, some ten a second.
-    #[arg(long, default_value_t = 20, value_name = "S", value_parser = clap::value_parser!(u32).range(5..=300))]
+    #[arg(long, default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u32).range(5..=300))]
     seconds: u32,
     /// How often everything is measured.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]

@@ -1,5 +1,7 @@
 //! What the trainer says of a model: decided in the model's record, and published from there as often as it takes.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,6 +28,9 @@ pub struct Thread {
     /// The id of the event before, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// The context in which that one was published: what follows from it hangs below it. None until that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop: Option<String>,
 }
 
 /// One event about a model, as its record keeps it until it is stored.
@@ -82,7 +87,25 @@ impl Thread {
     #[must_use]
     pub fn new(model: &str, beginning: &str) -> Self {
         let key = BuildKey::of(SOURCE, model, beginning);
-        Self { chain: crate::derived_chain_id(&key), trace: derived_traceparent(&key), cause: None }
+        Self { chain: crate::derived_chain_id(&key), trace: derived_traceparent(&key), cause: None, hop: None }
+    }
+
+    /// Below what the next event of it hangs: the event before, as far as that is known.
+    #[must_use]
+    pub fn context(&self) -> &str {
+        self.hop.as_deref().unwrap_or(&self.trace)
+    }
+
+    /// Takes note in which contexts events were published; the first that is heard of counts.
+    pub fn published(&mut self, hops: &BTreeMap<String, Option<String>>) {
+        if self.hop.is_none() {
+            self.hop = self.cause.as_ref().and_then(|id| hops.get(id)).cloned().flatten();
+        }
+    }
+
+    /// Goes on: from now on this event is the one before.
+    pub fn go_on(&mut self, id: &str) {
+        (self.cause, self.hop) = (Some(id.to_owned()), None);
     }
 }
 
@@ -107,7 +130,9 @@ impl Told {
             event = event.content(&content)?;
         }
         let mut event = event.custom_data(&data)?.to_cloudevent()?;
-        event.set_extension("traceparent", self.thread.trace.as_str());
+        // A build's own trace begins where it was asked for, so that all of it hangs there.
+        let begins = if matches!(self.says, Says::Build(_)) { self.thread.context() } else { &self.thread.trace };
+        event.set_extension("traceparent", begins);
         if matches!(self.says, Says::Cancel(_)) {
             return Ok(Outgoing { subject: ci(TRAINER, event_type), event, once: false });
         }
@@ -160,8 +185,6 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         BuildSpec,
@@ -241,6 +264,12 @@ mod tests {
             assert_eq!(super::super::starting_trace(&outgoing.event), told.thread.trace);
             let cancels = matches!(told.says, Says::Cancel(_));
             assert_eq!((outgoing.once, outgoing.subject.starts_with("yard.")), (!cancels, !cancels), "{}", outgoing.subject);
+            let below =
+                Thread { hop: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()), ..told.thread.clone() };
+            let begins = Told { thread: below.clone(), ..told.clone() }.outgoing().unwrap();
+            let is_build = matches!(told.says, Says::Build(_));
+            let wanted = if is_build { below.context() } else { &told.thread.trace };
+            assert_eq!(super::super::starting_trace(&begins.event), wanted, "only a build begins where it was asked for");
             let kept: Told = serde_json::from_str(&serde_json::to_string(&told).unwrap()).unwrap();
             assert_eq!(kept, told);
         }

@@ -10,6 +10,8 @@ use opentelemetry::global::{self, BoxedTracer};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
+use crate::states::Pointers;
+
 /// JetStream, as the services use it. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
@@ -18,6 +20,7 @@ pub struct Bus {
     pub(crate) tracer: Arc<BoxedTracer>,
     builds: Arc<OnceCell<kv::Store>>,
     states: Arc<OnceCell<kv::Store>>,
+    pub(crate) pointers: Arc<Pointers>,
 }
 
 /// How long one request to JetStream may take; after that the message it belongs to is tried again. What was asked of a broker
@@ -29,7 +32,8 @@ impl Bus {
     #[must_use]
     pub fn new(client: Client) -> Self {
         let js = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
-        Self { client, js, tracer: Arc::new(global::tracer("switchyard")), builds: Arc::default(), states: Arc::default() }
+        let tracer = Arc::new(global::tracer("switchyard"));
+        Self { client, js, tracer, builds: Arc::default(), states: Arc::default(), pointers: Arc::default() }
     }
 
     /// JetStream itself, for tools that look at streams.

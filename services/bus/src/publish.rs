@@ -58,21 +58,9 @@ pub trait Events: Send + Sync {
 }
 
 impl Events for Bus {
-    async fn publish(&self, Outgoing { subject, event, once }: Outgoing) -> Result<Published, PublishError> {
-        let context = self.publish_span(&subject, &event);
-        let subject = Subject::from(subject);
-        let stored = match message(event, once, &context) {
-            Ok((headers, payload)) => {
-                let message = PublishMessage::build().headers(headers).payload(payload);
-                self.store(&subject, message, once, &context).await
-            }
-            Err(reason) => Err(reason),
-        };
-        if let Err(reason) = &stored {
-            context.span().set_status(Status::error(reason.clone()));
-        }
-        context.span().end();
-        stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
+    async fn publish(&self, outgoing: Outgoing) -> Result<Published, PublishError> {
+        let context = self.publish_span(&outgoing.subject, &outgoing.event);
+        self.publish_within(outgoing, &context).await
     }
 
     async fn keep_log(&self, build: &BuildKey, attempt: u32, text: Vec<u8>) -> Result<(), PublishError> {
@@ -96,6 +84,36 @@ pub(crate) fn log_key(build: &BuildKey, attempt: u32) -> String {
 }
 
 impl Bus {
+    /// Stores an event; says in which context it was sent, as a `traceparent`. None outside any trace.
+    ///
+    /// # Errors
+    /// When it could not be stored; doing it again is safe.
+    pub async fn publish_hop(&self, outgoing: Outgoing) -> Result<Option<String>, PublishError> {
+        let context = self.publish_span(&outgoing.subject, &outgoing.event);
+        self.publish_within(outgoing, &context).await?;
+        Ok(trace::traceparent(&context))
+    }
+
+    async fn publish_within(
+        &self,
+        Outgoing { subject, event, once }: Outgoing,
+        context: &Context,
+    ) -> Result<Published, PublishError> {
+        let subject = Subject::from(subject);
+        let stored = match message(event, once, context) {
+            Ok((headers, payload)) => {
+                let message = PublishMessage::build().headers(headers).payload(payload);
+                self.store(&subject, message, once, context).await
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = &stored {
+            context.span().set_status(Status::error(reason.clone()));
+        }
+        context.span().end();
+        stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
+    }
+
     pub(crate) fn publish_span(&self, subject: &str, event: &Event) -> Context {
         let parent = Context::current();
         if trace::is_passed_over(&parent) {

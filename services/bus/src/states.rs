@@ -1,6 +1,11 @@
 //! Bucket `trainer`: what the trainer knows, one key each, every change a compare-and-set. What is too large for a value is kept
 //! as an object that is named by its digest, and the value points to it.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use async_nats::jetstream::{
     kv::{CreateErrorKind, Operation, UpdateErrorKind},
     object_store::ObjectStore,
@@ -25,6 +30,25 @@ const POINTER: u8 = b'@';
 /// How long what follows the bucket waits before it begins again.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// What the values point to that were read or written last, so that they need not be read once more to be replaced.
+#[derive(Default)]
+pub(crate) struct Pointers(Mutex<BTreeMap<String, (u64, Option<String>)>>);
+
+/// The object that a value points to, if it points to one.
+struct Pointer(Option<String>);
+
+impl Pointers {
+    fn remember(&self, key: &str, revision: u64, digest: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), (revision, digest));
+    }
+
+    /// What the value of that revision points to, where that is known.
+    fn of(&self, key: &str, revision: u64) -> Option<Pointer> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).filter(|(of, _)| *of == revision).map(|(_, digest)| Pointer(digest.clone()))
+    }
+}
+
 impl Bus {
     /// The value of a key, with its revision; `None` where there is none.
     ///
@@ -37,7 +61,9 @@ impl Bus {
             let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
             let entry = bucket.entry(key).await.map_err(|error| failed(error.to_string()))?;
             let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(None) };
-            let Some(digest) = pointed(&entry.value) else { return Ok(Some((entry.value, Revision(entry.revision)))) };
+            let found = pointed(&entry.value);
+            self.pointers.remember(key, entry.revision, found.clone());
+            let Some(digest) = found else { return Ok(Some((entry.value, Revision(entry.revision)))) };
             match self.object(&digest).await {
                 Ok(bytes) => return Ok(Some((bytes, Revision(entry.revision)))),
                 Err(_) if again => {}
@@ -65,9 +91,10 @@ impl Bus {
     pub async fn keep_state(&self, key: &str, value: Bytes, after: Option<Revision>) -> Result<Option<Revision>, StoredError> {
         let failed = |error: String| StoredError::new(format!("bucket {STATES}, key {key}"), error);
         let bucket = self.states().await.map_err(|error| failed(error.to_string()))?;
-        let before = match after {
-            Some(_) => bucket.get(key).await.map_err(|error| failed(error.to_string()))?.and_then(|value| pointed(&value)),
+        let before = match after.map(|Revision(revision)| self.pointers.of(key, revision)) {
             None => None,
+            Some(Some(Pointer(known))) => known,
+            Some(None) => bucket.get(key).await.map_err(|error| failed(error.to_string()))?.and_then(|value| pointed(&value)),
         };
         let value = self.pointer(value).await.map_err(|error| failed(error.to_string()))?;
         let now = pointed(&value);
@@ -83,6 +110,9 @@ impl Bus {
                 Err(error) => return Err(failed(error.to_string())),
             },
         };
+        if let Some(Revision(revision)) = kept {
+            self.pointers.remember(key, revision, now.clone());
+        }
         // Whoever replaced the value removes what it pointed to. An object of one who lost is left: it may be the winner's too.
         if let (Some(_), Some(before)) = (kept, before.filter(|before| Some(before) != now.as_ref()))
             && let Err(error) = self.remove_object(&before).await

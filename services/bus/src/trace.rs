@@ -92,7 +92,11 @@ pub async fn with_trace<F: Future>(traceparent: &str, future: F) -> F::Output {
 /// The current context as a `traceparent`, for a pod; `None` outside any trace.
 #[must_use]
 pub fn current_traceparent() -> Option<String> {
-    let context = Context::current();
+    traceparent(&Context::current())
+}
+
+/// A context as a `traceparent`; `None` for that of no trace.
+pub(crate) fn traceparent(context: &Context) -> Option<String> {
     let span = context.span().span_context().clone();
     span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
 }

@@ -8,8 +8,10 @@ pub use widest::Widest;
 
 use crate::number::{length, real};
 
-/// How many points of the lattice an exact p-value may visit; some milliseconds.
+/// How many points of the lattice an exact p-value may visit: a few milliseconds.
 const MOST_POINTS: f64 = 1e6;
+/// How large a sample may be for it. For larger ones the asymptotic value is as good (`SciPy` draws the line here too).
+const MOST_VALUES: f64 = 1e4;
 
 /// The statistic of two samples, kept as a whole number of `1/(n·m)`: no rounding decides which paths count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl Ks {
     #[must_use]
     pub fn p(&self) -> f64 {
         let (n, m) = (real(self.n), real(self.m));
-        if 2.0 * self.statistic() * n * m + n + m <= MOST_POINTS { self.exact_p() } else { self.asymptotic_p() }
+        let is_soon_counted = n.max(m) <= MOST_VALUES && 2.0 * self.statistic() * n * m + n + m <= MOST_POINTS;
+        if is_soon_counted { self.exact_p() } else { self.asymptotic_p() }
     }
 
     /// By counting paths; time grows with n·m·D.

@@ -111,7 +111,7 @@ impl Decider {
                 None => return Ok(()),
             },
         };
-        let trace = record.run.as_ref().map(|run| run.thread.trace.clone()).unwrap_or_default();
+        let trace = record.run.as_ref().map(|run| run.thread.context().to_owned()).unwrap_or_default();
         Box::pin(with_trace(&trace, self.step(name, seen))).await.map(drop)
     }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use switchyard_bus::{Bus, ConfigError, Events as _, PublishError, Revision, StoredError, with_trace};
+use switchyard_bus::{Bus, ConfigError, PublishError, Revision, StoredError, current_traceparent, with_trace};
 use switchyard_events::EmitError;
 use switchyard_runtime::Metrics;
 use tokio::sync::{Mutex, mpsc};
@@ -130,13 +130,24 @@ impl Decider {
         if record.outbox.is_empty() {
             return Ok(record);
         }
-        let mut stored = Vec::with_capacity(record.outbox.len());
+        let mut stored = BTreeMap::<String, Option<String>>::new();
         for told in &record.outbox {
-            with_trace(&told.thread.trace, self.bus.publish(told.outgoing()?)).await?;
-            stored.push(told.id.clone());
+            let mut told = told.clone();
+            // What is being handled is nearer than the event before, where it is of the same trace: the end of a build, say.
+            let said = told.thread.cause.as_ref().and_then(|id| stored.get(id)).cloned().flatten();
+            let handled = || current_traceparent().filter(|current| same_trace(current, &told.thread.trace));
+            told.thread.hop = said.or_else(handled).or(told.thread.hop);
+            let hop = with_trace(told.thread.context(), self.bus.publish_hop(told.outgoing()?)).await?;
+            stored.insert(told.id, hop);
         }
         self.write(&record.model, |record, now| step(record, rules, Seen::Stored(stored.clone()), now).0).await
     }
+}
+
+/// Whether two contexts are of one trace.
+fn same_trace(one: &str, other: &str) -> bool {
+    let trace = |context: &str| context.split('-').nth(1).map(str::to_owned);
+    trace(one) == trace(other)
 }
 
 impl Decide for Decider {

@@ -1,7 +1,7 @@
 //! What a model file would have done: its monitoring and its policy, run over what was seen. The same plain functions as live;
 //! only trainings are imagined. Nothing is published and nothing is kept.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cloudevents::Event;
 use jiff::{SignedDuration, Timestamp};
@@ -40,7 +40,7 @@ pub struct Replay {
     ends: Option<Timestamp>,
     ticked: Timestamp,
     /// The last window as it was counted.
-    last: Option<Part>,
+    last: Option<Arc<Part>>,
     skipped: u64,
 }
 

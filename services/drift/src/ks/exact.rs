@@ -1,7 +1,5 @@
 //! The exact p-value: which share of all lattice paths from (0,0) to (n,m) ever leaves the band (Hodges 1958).
 
-use std::collections::VecDeque;
-
 use crate::number::real;
 
 /// The chance that a path drawn at random touches `|i·m − j·n| ≥ distance`.
@@ -12,38 +10,35 @@ pub(super) fn p(n: u64, m: u64, distance: u128) -> f64 {
     if distance == 0 {
         return 1.0;
     }
-    let (mut touched, mut row) = (0.0, VecDeque::from([1.0]));
-    let mut first = 0;
+    // Few long columns are faster than many short ones.
+    let (n, m) = (n.min(m), n.max(m));
+    let (mut touched, mut column) = (0.0, vec![1.0]);
+    // The points of a column that mass arrives at from the left.
+    let (mut first, mut end) = (0, 1);
     for i in 0..=n {
-        let mut next = VecDeque::new();
-        let (mut up, mut j, mut next_first) = (0.0, first, first);
-        while let Some(mass) = arrive(&mut row, &mut up) {
-            if (u128::from(i) * u128::from(m)).abs_diff(u128::from(j) * u128::from(n)) >= distance {
-                touched += mass;
-                if next.is_empty() {
-                    next_first = j + 1;
-                } else {
-                    next.push_back(0.0);
-                }
-            } else {
-                let left = real(n - i) + real(m - j);
-                next.push_back(if i < n { mass * real(n - i) / left } else { 0.0 });
-                up = if j < m { mass * real(m - j) / left } else { 0.0 };
+        let (mut up, mut j, mut inner) = (0.0, first, None);
+        let mut left = real(n - i) + real(m - first as u64);
+        let mut apart = i128::from(i) * i128::from(m) - i128::from(first as u64) * i128::from(n);
+        while j < end || up > 0.0 {
+            if j == column.len() {
+                column.push(0.0);
             }
-            j += 1;
+            let mass = if j < end { column[j] + up } else { up };
+            if apart.unsigned_abs() >= distance {
+                touched += mass;
+                (column[j], up) = (0.0, 0.0);
+            } else {
+                inner = inner.or(Some(j));
+                // What does not hang on the mass is ready before it.
+                let (right, above) = (real(n - i) / left, real(m - j as u64) / left);
+                column[j] = if i < n { mass * right } else { 0.0 };
+                up = if (j as u64) < m { mass * above } else { 0.0 };
+            }
+            (j, left, apart) = (j + 1, left - 1.0, apart - i128::from(n));
         }
-        (row, first) = (next, next_first);
+        (first, end) = (inner.unwrap_or(j), j);
     }
     touched.min(1.0)
-}
-
-/// The mass that arrives at the next point of a column: from the left while there is any, and from below.
-fn arrive(row: &mut VecDeque<f64>, up: &mut f64) -> Option<f64> {
-    let below = std::mem::take(up);
-    match row.pop_front() {
-        Some(left) => Some(left + below),
-        None => (below > 0.0).then_some(below),
-    }
 }
 
 #[cfg(test)]

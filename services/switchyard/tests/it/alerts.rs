@@ -3,19 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
-use switchyard_bus::{Bus, Clocks as _};
-use switchyard_dev::{Services, ServicesOptions, Stack, StackOptions};
+use switchyard_bus::Clocks as _;
+use switchyard_dev::Services;
 use switchyard_events::{BuildKey, Clock, ClockKind, derived_traceparent};
 
-use crate::yard::{program, publish, until};
+use crate::{
+    training::School,
+    yard::{publish, until},
+};
 
 const ALERTS: &str = include_str!("../../../../deploy/alerts/switchyard.yaml");
-/// What the trainer counts: it takes a model and a training before it tells any of it, so that its own words are looked at.
-const OF_MODELS: [&str; 2] =
-    [include_str!("../../../trainer/src/count.rs"), include_str!("../../../trainer/src/windows/meters.rs")];
-
-const FLEET: &str =
-    "version: 1\nexecutor: {plugin: local, local: {pluginName: process}}\nexecutors: {local: {ignoreImage: true}}\n";
 
 /// The expressions of the file, one per alert.
 fn expressions() -> Vec<&'static str> {
@@ -51,18 +48,12 @@ fn every_alert_says_what_to_do_in_the_words_of_its_metrics() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_and_label_of_an_alert_is_told_by_a_running_service() {
-    let executors = vec!["local".to_owned()];
-    let stack = Stack::start(&StackOptions { executors: executors.clone(), ..StackOptions::default() }).await.unwrap();
-    let fleet = stack.folder().join("fleet.yaml");
-    std::fs::write(&fleet, FLEET).unwrap();
-    let builds = stack.folder().join("builds").display().to_string();
-    let environment = [("SWITCHYARD_BUILDS", builds), ("SWITCHYARD_SWEEP_SECONDS", "1".to_owned())];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let options = ServicesOptions { program: program(), fleet, executors, replicas: 1, environment };
-    let services = Services::start(&stack, &options).await.unwrap();
-    let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
-    // A build that ends, and a clock of none, which the sweep finds: what is counted is told once there is something to count.
-    publish(&bus, "counted", json!({"image": "a", "ram": "256Mi", "steps": [{"name": "run", "run": "true"}]})).await;
+    let school = School::open().await;
+    let bus = &school.bus;
+    // A model that is trained and watched, a build that ends, and a clock of none, which the sweep finds: what is counted is told
+    // once there is something to count.
+    school.apply("churn", "{mode: auto, triggers: [drift]}").await;
+    publish(bus, "counted", json!({"image": "a", "ram": "256Mi", "steps": [{"name": "run", "run": "true"}]})).await;
     let nobody = BuildKey::of("/ci", "nobody", "knows");
     let clock = Clock { executor: "local".into(), kind: ClockKind::Queued, build: nobody.clone(), attempt: 1 };
     let later = jiff::Timestamp::now() + Duration::from_hours(1);
@@ -70,14 +61,8 @@ async fn every_metric_and_label_of_an_alert_is_told_by_a_running_service() {
     for expression in expressions() {
         let (metrics, labels) = named(expression);
         for metric in metrics {
-            if labels.contains("model") {
-                let says = |source: &str, name: &str| source.contains(&format!("\"{name}\""));
-                let of_one = |source: &str| says(source, metric) && labels.iter().all(|label| says(source, label));
-                assert!(OF_MODELS.into_iter().any(of_one), "{metric} with {labels:?}");
-                continue;
-            }
             until(&format!("{metric} with {labels:?} is told"), Duration::from_mins(1), async || {
-                let told = told(&services).await;
+                let told = told(&school.services).await;
                 let has = |line: &str, label: &str| line.contains(&format!("{{{label}=")) || line.contains(&format!(",{label}="));
                 let is = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
                 told.lines().filter(is).any(|line| labels.iter().all(|label| has(line, label))).then_some(())
@@ -85,8 +70,7 @@ async fn every_metric_and_label_of_an_alert_is_told_by_a_running_service() {
             .await;
         }
     }
-    assert!(services.stop().await.is_empty());
-    stack.stop().await;
+    school.close().await;
 }
 
 /// What all services tell at `/metrics`.

@@ -21,6 +21,7 @@ mod model;
 mod pipeline;
 mod reasons;
 mod reroute;
+mod retraining;
 mod secrets;
 mod start;
 mod sweep;

@@ -40,7 +40,7 @@ async fn the_token_of_a_screwdriver_build_is_in_no_trace_event_log_argument_or_p
     // After its end: every stream and bucket, every log, every trace.
     yard.record(&build, "it ends", switchyard_events::Record::is_closed).await;
     let trace_id = running.request.trace.split('-').nth(1).unwrap().to_owned();
-    spans(&yard, &trace_id, |spans| {
+    spans(&yard.stack, &trace_id, |spans| {
         ["switchyard-router", "switchyard-launcher", "switchyard-reaper"]
             .iter()
             .all(|service| spans.iter().any(|span| span["service"] == *service))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchyard_dev::Stack;
 use switchyard_events::{BuildKey, Outcome};
 use tokio::process::Command;
 
@@ -31,9 +32,10 @@ async fn a_reaped_build_is_one_trace_through_every_service() {
         ("switchyard-reaper", "publish yard.dev.cdevents.build.finished.0.3.0"),
         ("switchyard-reaper", "RUN traced"),
     ];
-    let spans =
-        spans(&yard, &trace_id, |spans| wanted.iter().all(|(service, name)| spans.iter().any(|span| is(span, service, name))))
-            .await;
+    let spans = spans(&yard.stack, &trace_id, |spans| {
+        wanted.iter().all(|(service, name)| spans.iter().any(|span| is(span, service, name)))
+    })
+    .await;
     let run = spans.iter().find(|span| span["operationName"] == "RUN traced").unwrap();
     assert_eq!(tag(run, "cicd.pipeline.result"), Some("timeout"));
     yard.stop().await;
@@ -48,7 +50,7 @@ async fn a_redelivery_is_a_span_with_a_link() {
     let build = yard.publish("again", json!({"image": "a", "annotations": {"dev.switchyard/run-for": "500ms"}})).await;
     let record = yard.record(&build, "it is routed", |record| !record.attempts.is_empty()).await;
     let trace_id = record.request.trace.split('-').nth(1).unwrap().to_owned();
-    spans(&yard, &trace_id, |spans| spans.iter().any(redelivered)).await;
+    spans(&yard.stack, &trace_id, |spans| spans.iter().any(redelivered)).await;
     api.resume();
     yard.record(&build, "it ends nevertheless", switchyard_events::Record::is_closed).await;
     yard.stop().await;
@@ -77,7 +79,7 @@ fn redelivered(span: &Value) -> bool {
         })
 }
 
-fn is(span: &Value, service: &str, name: &str) -> bool {
+pub(crate) fn is(span: &Value, service: &str, name: &str) -> bool {
     span["service"] == service && span["operationName"] == name
 }
 
@@ -86,8 +88,8 @@ fn tag<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 /// The spans of a trace, each with its service's name, once they satisfy a condition.
-pub(crate) async fn spans(yard: &Yard, trace_id: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let url = format!("{}/api/traces/{trace_id}", yard.stack.jaeger().unwrap().query_url());
+pub(crate) async fn spans(stack: &Stack, trace_id: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let url = format!("{}/api/traces/{trace_id}", stack.jaeger().unwrap().query_url());
     until("the trace is whole", Duration::from_mins(1), async || {
         let body = reqwest::get(&url).await.ok()?.text().await.ok()?;
         let body: Value = serde_json::from_str(&body).ok()?;

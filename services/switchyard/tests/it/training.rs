@@ -60,17 +60,22 @@ esac
 "#;
 
 /// An installation with a trainer.
-struct School {
-    stack: Stack,
-    services: Services,
-    bus: Bus,
+pub(crate) struct School {
+    pub(crate) stack: Stack,
+    pub(crate) services: Services,
+    pub(crate) bus: Bus,
     home: PathBuf,
 }
 
 impl School {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
+        Self::of(false, 1).await
+    }
+
+    /// With Jaeger or without, and so many of each service.
+    pub(crate) async fn of(jaeger: bool, replicas: usize) -> Self {
         let executors = vec!["local".to_owned()];
-        let options = StackOptions { executors: executors.clone(), ..StackOptions::default() };
+        let options = StackOptions { executors: executors.clone(), jaeger, ..StackOptions::default() };
         let stack = Stack::start(&options).await.unwrap();
         let home = stack.folder().join("school");
         fs::create_dir_all(home.join("bin")).unwrap();
@@ -84,10 +89,12 @@ impl School {
             ("SWITCHYARD_BUILDS", stack.folder().join("builds").display().to_string()),
             ("SWITCHYARD_PIPELINE", script.display().to_string()),
             ("SWITCHYARD_TICK_SECONDS", "1".to_owned()),
+            ("SWITCHYARD_SWEEP_SECONDS", "1".to_owned()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
             ("PATH", format!("{}:{}", home.join("bin").display(), std::env::var("PATH").unwrap())),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let options = ServicesOptions { program: program(), fleet, executors, replicas: 1, environment };
+        let options = ServicesOptions { program: program(), fleet, executors, replicas, environment };
         let services = Services::start(&stack, &options).await.unwrap();
         let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
         Self { stack, services, bus, home }
@@ -104,7 +111,7 @@ impl School {
     }
 
     /// New data for a model.
-    fn data(&self, model: &str, text: &str) {
+    pub(crate) fn data(&self, model: &str, text: &str) {
         fs::write(self.home.join(format!("{model}.data")), text).unwrap();
     }
 
@@ -113,14 +120,17 @@ impl School {
         fs::write(self.home.join(format!("{model}.says")), what).unwrap();
     }
 
-    async fn apply(&self, model: &str, policy: &str) {
+    pub(crate) async fn apply(&self, model: &str, policy: &str) {
+        self.apply_watched(model, "{input: {format: rows, partitions: 1}, window: {rows: 1000}}", policy).await;
+    }
+
+    pub(crate) async fn apply_watched(&self, model: &str, monitor: &str, policy: &str) {
         self.data(model, "first");
         let text = format!(
             "{{version: 1, model: {model}, store: {{url: 'file://{store}'}}, data: {{source: {{url: 'file:///d/*.csv'}}, key: id, \
              label: {{column: y, task: binary}}, features: [age]}}, split: {{seed: 1, folds: {{train: 0.7, eval: 0.1, test: \
              0.2}}}}, train: {{image: a, command: [t], ram: 256Mi, timeout: 20m}}, evaluate: {{metrics: [auc], gate: {{metric: \
-             auc}}}}, serve: {{artifact: true, service: {{id: scorer, environment: production}}}}, monitor: {{input: {{format: \
-             rows, partitions: 1}}, window: {{rows: 1000}}}}, policy: {policy}}}",
+             auc}}}}, serve: {{artifact: true, service: {{id: scorer, environment: production}}}}, monitor: {monitor}, policy: {policy}}}",
             store = self.home.join("store").display()
         );
         switchyard_model::read(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
@@ -152,7 +162,7 @@ impl School {
     }
 
     /// Waits until something was said so often.
-    async fn until_told(&self, model: &str, what: &str, reason: Option<&str>, times: usize) -> Value {
+    pub(crate) async fn until_told(&self, model: &str, what: &str, reason: Option<&str>, times: usize) -> Value {
         until(&format!("{model}: {what} {reason:?} x {times}"), PATIENCE, async || {
             let of = |(name, data, _): &(String, Value, CdEvent<'_>)| {
                 let fits = reason.is_none_or(|reason| data["reason"] == reason || data["outcome"] == reason);
@@ -216,7 +226,7 @@ impl School {
         ran.lines().filter(|line| line.starts_with(&format!("{model} "))).count()
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         assert!(self.services.stop().await.is_empty());
         self.stack.stop().await;
     }

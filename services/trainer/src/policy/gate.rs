@@ -137,6 +137,14 @@ fn afford(record: &Record, budget: &Budget, rules: &Rules, now: Timestamp) -> Re
     })
 }
 
+/// Whether what runs took, and what is set aside for the one under way, is more than the budget's hours.
+pub(super) fn is_overspent(record: &Record, rules: &Rules, now: Timestamp) -> bool {
+    let Some(budget) = &rules.policy.budget else { return false };
+    let counted = record.spent.iter().filter(|spent| spent.open || after(spent.at, budget.per.duration()) > now);
+    let time = counted.fold(0_u64, |sum, spent| sum.saturating_add(spent.ms));
+    budget.pod_hours.map(hours).is_some_and(|most| time > most)
+}
+
 fn as_hours(spent: &[&Spent]) -> f64 {
     Duration::from_millis(spent.iter().map(|spent| spent.ms).sum()).as_secs_f64() / 3600.0
 }

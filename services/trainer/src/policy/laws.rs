@@ -102,7 +102,7 @@ fn seen(event: &Event, record: &Record, n: usize, before: &[Seen]) -> Option<See
         Event::Approved(granted) => Seen::Approval { id, run: None, granted: *granted, by: "ann".into() },
         Event::Wanted(now) => Seen::Wanted { id, manual: Manual { by: "ann".into(), now: *now } },
         Event::RollBack => Seen::RollBack { id, to: None, by: "ann".into() },
-        Event::Stored => Seen::Stored(record.outbox.iter().map(|told| told.id.clone()).collect()),
+        Event::Stored => Seen::Stored(record.outbox.iter().map(|told| (told.id.clone(), None)).collect()),
         Event::Minutes(_) => Seen::Tick,
         Event::Again(which) => before.get(which % before.len().max(1))?.clone(),
     })

@@ -25,7 +25,7 @@ pub use record::{
 };
 pub use rules::{Concurrency, Mode, Rules};
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use switchyard_events::{
@@ -95,8 +95,8 @@ pub enum Seen {
     },
     /// It was tried to make an earlier model the champion.
     RolledBack(Result<Crowned, String>),
-    /// These events are stored.
-    Stored(Vec<String>),
+    /// These events are stored: their ids, and the contexts in which they were published, where they have any.
+    Stored(BTreeMap<String, Option<String>>),
     /// Time has passed.
     Tick,
 }
@@ -215,7 +215,7 @@ impl Desk<'_> {
                 }
             }
             Seen::RolledBack(outcome) => self.rolled_back(outcome),
-            Seen::Stored(ids) => self.record.outbox.retain(|told| !ids.contains(&told.id)),
+            Seen::Stored(stored) => self.stored(&stored),
             Seen::Tick => self.consider(false),
         }
     }
@@ -395,9 +395,19 @@ impl Desk<'_> {
         let model = self.record.model.clone();
         let id = Told::id(&model, self.record.born, self.record.told);
         let told = Told { model, id, at: self.now, thread: thread.clone(), says };
-        thread.cause = Some(told.id.clone());
+        thread.go_on(&told.id);
         self.told.push(told.clone());
         told
+    }
+
+    /// What follows from events that are stored hangs below them.
+    fn stored(&mut self, stored: &BTreeMap<String, Option<String>>) {
+        let Record { outbox, watch, asked, run, .. } = &mut self.record;
+        outbox.retain(|told| !stored.contains_key(&told.id));
+        let said = outbox.iter_mut().map(|told| &mut told.thread);
+        let drift = watch.drift.as_mut().map(|drift| &mut drift.thread);
+        let (asked, run) = (asked.as_mut().map(|ask| &mut ask.thread), run.as_mut().map(|run| &mut run.thread));
+        said.chain(drift).chain(asked).chain(run).for_each(|thread| thread.published(stored));
     }
 
     /// Whether nothing was done yet about what this event asks.

@@ -11,7 +11,7 @@ use switchyard_model::{Outcome, RunResult};
 use super::{
     Ask, Backoff, Crowned, Desk, End, Ended, NO_MANIFEST, NO_NEW_DATA, Promotion, Reason, Resolved, Run, Spent, Stage, Trained,
     Training, Waiting, Watch, Why,
-    gate::{after, gate, milliseconds},
+    gate::{after, gate, is_overspent, milliseconds},
     record::TRAINED,
 };
 
@@ -120,13 +120,30 @@ impl Desk<'_> {
             training.used.entry(attempt).or_insert(milliseconds(used));
         }
         match end {
-            None => self.record.run = Some(run),
+            None => {
+                self.record.run = Some(run);
+                self.set_aside_again();
+            }
             Some(End::Cancelled) => self.close(&run, RunEnd::Cancelled, Some("its build was cancelled".into())),
             Some(End::Failed(reason)) => self.fail(&run, reason),
             Some(End::Result(result)) => match check(&run, &result) {
                 Ok(()) => self.evaluated(run, result),
                 Err(reason) => self.fail(&run, format!("its result is not one: {reason}")),
             },
+        }
+    }
+
+    /// An attempt has failed, and the build is tried again: that may take as long once more. Where the budget has no room for it,
+    /// the build is stopped.
+    fn set_aside_again(&mut self) {
+        let Some(Run { n, stage: Stage::Training(training), causes, thread, .. }) = &self.record.run else { return };
+        let (n, causes, thread, stopped) = (*n, causes.clone(), thread.clone(), training.cancelled);
+        let used = training.used.values().fold(milliseconds(self.rules.run_time.duration()), |sum, ms| sum.saturating_add(*ms));
+        self.record.spent.iter_mut().filter(|spent| spent.n == n).for_each(|spent| spent.ms = used);
+        if !stopped && is_overspent(&self.record, self.rules, self.now) {
+            let message = format!("run {n} is stopped: an attempt has failed, and another may take {}", self.rules.run_time);
+            self.skip(Why::new(Reason::Budget, message), &causes, Some(thread));
+            self.cancel();
         }
     }
 

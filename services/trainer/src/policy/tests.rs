@@ -1,5 +1,7 @@
 //! What the policy does, told as histories.
 
+use std::time::Duration;
+
 use switchyard_events::{Says, Told};
 
 use super::{
@@ -56,6 +58,22 @@ fn one_drift_is_one_chain_and_one_trace_from_its_detection_to_its_end() {
     let build_of = |told: &Told| if let Says::Requested(requested) = &told.says { requested.build.clone() } else { None };
     let requested = told.iter().find_map(build_of);
     assert_eq!(requested, told.iter().find_map(Told::build), "the request names its build");
+}
+
+#[test]
+fn what_follows_from_an_event_hangs_where_that_was_published() {
+    let mut life = Life::new(AUTO);
+    life.window(2, true);
+    let detected = life.record.outbox[0].id.clone();
+    let hop = |of: &str| Some(format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{of}-01"));
+    life.see(Seen::Stored([(detected.clone(), hop("1111111111111111"))].into()));
+    life.see(Seen::Stored([(detected, hop("2222222222222222"))].into()));
+    life.train("k1");
+    let told: Vec<_> = life.record.outbox.iter().map(|told| told.thread.hop.clone()).collect();
+    assert_eq!(told, [hop("1111111111111111"), None], "the request's, the first counts; the build's is not known yet");
+    let requested = life.record.outbox[0].id.clone();
+    life.see(Seen::Stored([(requested, hop("3333333333333333"))].into()));
+    assert_eq!(life.record.outbox[0].thread.hop, hop("3333333333333333"));
 }
 
 #[test]
@@ -257,6 +275,25 @@ fn the_budget_counts_runs_and_hours_and_says_when_there_is_room_again() {
 }
 
 #[test]
+fn an_attempt_after_another_needs_room_in_the_budget_too() {
+    let attempt = |life: &Life, attempt| {
+        let build = life.record.run.as_ref().unwrap().training().unwrap().build.clone();
+        Seen::Finished { build, attempt, used: Duration::from_mins(30), end: None }
+    };
+    let mut life = Life::new("{mode: auto, triggers: [{newRows: 100}], budget: {podHours: 1.9, per: 1d}}");
+    life.window(1, false);
+    life.train("k1");
+    let first = attempt(&life, 1);
+    assert!(life.see(first.clone()).is_empty() && life.see(first).is_empty(), "half an hour was used, and an hour may be");
+    assert_eq!(life.record.spent[0].ms, 90 * 60 * 1000);
+    let second = attempt(&life, 2);
+    assert_eq!(life.see(second.clone()), ["skipped budget", "cancel"], "an hour was used: there is no room for another");
+    assert!(life.see(second).is_empty());
+    assert_eq!(life.end(|_, _| End::Cancelled), ["finished cancelled"]);
+    assert!(life.record.run.is_none());
+}
+
+#[test]
 fn times_that_were_missed_are_one_and_triggers_can_be_put_together() {
     let mut life = Life::new("{mode: auto, triggers: [{cron: '0 * * * *'}]}");
     life.later(10 * 60);
@@ -319,6 +356,6 @@ fn seeing_the_same_again_changes_nothing() {
     for again in seen {
         assert_eq!(step(record, rules, again, at(*now)), (record.clone(), Vec::new()));
     }
-    let ids: Vec<_> = record.outbox.iter().map(|told| told.id.clone()).collect();
+    let ids = record.outbox.iter().map(|told| (told.id.clone(), None)).collect();
     assert!(step(record, rules, Seen::Stored(ids), at(*now)).0.outbox.is_empty());
 }

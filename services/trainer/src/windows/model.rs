@@ -1,26 +1,19 @@
 //! Watches one model: counts its partitions, puts closed windows together, judges them, and hands over what they say.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use switchyard_bus::{Bus, Revision, StoredError};
 use switchyard_drift::WindowCounts;
 use switchyard_runtime::Metrics;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use super::{
     judging::Course,
     meters::{Meters, ModelMeters},
-    partition::{Partition, key},
+    partition::{Closed, Partition, key},
     shown::{self, LastWindow},
     state::{Part, State},
 };
@@ -40,7 +33,8 @@ pub(crate) struct Watching<D> {
     metrics: Metrics,
     meters: ModelMeters,
     closed: Arc<Notify>,
-    next: Arc<AtomicU64>,
+    kept: Vec<watch::Sender<Option<Closed>>>,
+    next: watch::Sender<u64>,
     pipeline: PathBuf,
 }
 
@@ -52,7 +46,9 @@ fn course_key(model: &str) -> String {
 impl<D: Decide> Watching<D> {
     pub(crate) fn new(bus: Bus, watch: Watch, decide: Arc<D>, metrics: Metrics, pipeline: PathBuf) -> Self {
         let meters = ModelMeters::new(&metrics, &watch.model);
-        Self { bus, watch: Arc::new(watch), decide, metrics, meters, closed: Arc::default(), next: Arc::default(), pipeline }
+        let kept = (0..watch.partitions).map(|_| watch::Sender::new(None)).collect();
+        let (watch, closed, next) = (Arc::new(watch), Arc::default(), watch::Sender::new(0));
+        Self { bus, watch, decide, metrics, meters, closed, kept, next, pipeline }
     }
 
     /// Counts and judges until it is dropped.
@@ -63,7 +59,8 @@ impl<D: Decide> Watching<D> {
             number,
             meters: Meters::new(&self.metrics, &self.watch.model, number),
             closed: Arc::clone(&self.closed),
-            next: Arc::clone(&self.next),
+            kept: self.kept[usize::from(number)].clone(),
+            next: self.next.subscribe(),
             pipeline: self.pipeline.clone(),
         };
         let partitions: Vec<Partition> = (0..self.watch.partitions).map(partition).collect();
@@ -97,7 +94,7 @@ impl<D: Decide> Watching<D> {
             shown::say(&self.bus, last).await?;
             *told = Some(last.window);
         }
-        self.next.store(course.next, Ordering::Release);
+        self.next.send_replace(course.next);
         let Some((number, whole)) = self.whole(course.next).await? else { return Ok(false) };
         let judged = course.judge(&self.watch, number, &whole)?;
         let bytes = serde_json::to_vec(&judged)?.into();
@@ -111,7 +108,7 @@ impl<D: Decide> Watching<D> {
             *told = Some(last.window);
             self.keep_last(last, whole.counts).await;
         }
-        self.next.store(judged.next, Ordering::Release);
+        self.next.send_replace(judged.next);
         Ok(true)
     }
 
@@ -135,25 +132,31 @@ impl<D: Decide> Watching<D> {
 
     /// The next window from `next` on that every partition has closed, put together.
     async fn whole(&self, next: u64) -> Result<Option<(u64, Part)>, StoredError> {
-        let mut states = Vec::with_capacity(self.watch.partitions.into());
+        let mut all = Vec::with_capacity(self.watch.partitions.into());
         for partition in 0..self.watch.partitions {
-            let key = key(&self.watch.model, partition);
-            let Some((bytes, _)) = self.bus.state(&key).await? else { return Ok(None) };
-            let Ok(state) = serde_json::from_slice::<State>(&bytes) else { return Ok(None) };
-            if state.basis != self.watch.basis {
-                return Ok(None);
-            }
-            states.push(state);
+            let Some(closed) = self.closed(partition).await? else { return Ok(None) };
+            all.push(closed);
         }
-        let first = states.iter().filter_map(|state| state.parts.range(next..).next()).map(|(number, _)| *number).min();
-        let Some(number) = first.filter(|number| states.iter().all(|state| state.closed > *number)) else { return Ok(None) };
+        let first = all.iter().filter_map(|closed| closed.parts.range(next..).next()).map(|(number, _)| *number).min();
+        let Some(number) = first.filter(|number| all.iter().all(|closed| closed.closed > *number)) else { return Ok(None) };
         let mut whole = Part::empty(&self.watch);
-        for part in states.iter().filter_map(|state| state.parts.get(&number)) {
+        for part in all.iter().filter_map(|closed| closed.parts.get(&number)) {
             if !whole.merge(part) {
                 return Ok(None);
             }
         }
         Ok(Some((number, whole)))
+    }
+
+    /// What a partition has closed: what this replica has kept of it, else what stands in the bucket.
+    async fn closed(&self, partition: u16) -> Result<Option<Closed>, StoredError> {
+        let kept = self.kept[usize::from(partition)].borrow().clone();
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let Some((bytes, _)) = self.bus.state(&key(&self.watch.model, partition)).await? else { return Ok(None) };
+        let state = serde_json::from_slice::<State>(&bytes).ok().filter(|state| state.basis == self.watch.basis);
+        Ok(state.map(|State { closed, parts, .. }| Closed { closed, parts }))
     }
 
     /// Nothing is decided by what is kept here: a window that it fails for is only not drawn.

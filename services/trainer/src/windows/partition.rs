@@ -2,11 +2,9 @@
 //! loses that write throws away what he has counted, and waits whether the other goes on.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,13 +12,13 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use switchyard_bus::{Bus, Inferred, Revision, StoredError};
 use switchyard_events::decode;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use super::{
     files,
     meters::Meters,
-    state::{State, Taken},
+    state::{Part, State, Taken},
 };
 use crate::{Watch, ingest::Unreadable};
 
@@ -48,9 +46,20 @@ pub(crate) struct Partition {
     pub(crate) meters: Meters,
     /// Told when a window has closed.
     pub(crate) closed: Arc<Notify>,
+    /// The windows that are closed and kept, for who judges them; nothing while somebody else counts.
+    pub(crate) kept: watch::Sender<Option<Closed>>,
     /// The next window that is to be judged.
-    pub(crate) next: Arc<AtomicU64>,
+    pub(crate) next: watch::Receiver<u64>,
     pub(crate) pipeline: PathBuf,
+}
+
+/// What a partition has closed: kept, so that nobody ever counts it otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed {
+    /// The first window that is not closed.
+    pub(crate) closed: u64,
+    /// The windows that are, and were not judged when it was kept.
+    pub(crate) parts: BTreeMap<u64, Arc<Part>>,
 }
 
 /// Somebody else counts this partition.
@@ -83,7 +92,9 @@ impl Partition {
     /// Counts until it is dropped.
     pub(crate) async fn run(&self) {
         loop {
-            match self.hold().await {
+            let held = self.hold().await;
+            self.kept.send_replace(None);
+            match held {
                 Ok(Lost) => {
                     self.meters.lost.increment();
                     self.wait().await;
@@ -105,7 +116,7 @@ impl Partition {
         let subject = self.watch.subject(self.number);
         let messages = self.bus.inferred(&subject, held.state.position).await?;
         debug!(subject, after = held.state.position, "reading");
-        let mut messages = Box::pin(messages.ready_chunks(AT_ONCE));
+        let (mut messages, mut next) = (Box::pin(messages.ready_chunks(AT_ONCE)), self.next.clone());
         let mut caught_up = true;
         loop {
             if held.state.parts.len() < AHEAD {
@@ -119,9 +130,9 @@ impl Partition {
                     Err(_) => {}
                 }
             } else {
-                tokio::time::sleep(TICK).await;
+                drop(tokio::time::timeout(TICK, next.changed()).await);
             }
-            held.changed |= held.state.judged(self.next.load(Ordering::Acquire));
+            held.changed |= held.state.judged(*next.borrow_and_update());
             if held.changed && held.kept.elapsed() >= EVERY && !self.keep(&mut held).await? {
                 return Ok(Lost);
             }
@@ -163,7 +174,7 @@ impl Partition {
 
     fn fits(&self, state: &State) -> bool {
         let fold = self.watch.schema.fold();
-        state.open.values().chain(state.parts.values()).all(|part| fold.fits(&part.counts))
+        state.open.values().chain(state.parts.values().map(AsRef::as_ref)).all(|part| fold.fits(&part.counts))
     }
 
     /// Counts messages; says how many are pending after them, or nothing where a write was lost.
@@ -257,11 +268,13 @@ impl Partition {
     /// Writes the state if nobody else has; says whether that is so.
     async fn keep(&self, held: &mut Held) -> Result<bool, StoredError> {
         let key = key(&self.watch.model, self.number);
-        held.state.judged(self.next.load(Ordering::Acquire));
+        held.state.judged(*self.next.borrow());
         let bytes = serde_json::to_vec(&held.state).map_err(|error| StoredError::new(&key, error.to_string()))?;
         let Some(revision) = self.bus.keep_state(&key, bytes.into(), held.revision).await? else { return Ok(false) };
         (held.revision, held.changed, held.kept) = (Some(revision), false, Instant::now());
-        if held.closes() {
+        let tells = held.closes();
+        self.kept.send_replace(Some(Closed { closed: held.state.closed, parts: held.state.parts.clone() }));
+        if tells {
             held.told = held.state.closed;
             self.closed.notify_one();
         }

@@ -1,7 +1,7 @@
 //! What is known of one partition of a model: counts, and the place in the stream up to which they go. Pure: the same messages in
 //! the same order always give the same bytes, whoever reads them and wherever he begins again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cloudevents::{AttributesReader as _, Event};
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ pub struct State {
     /// Windows that rows still go into, by number.
     pub(crate) open: BTreeMap<u64, Part>,
     /// Windows that are closed and not judged yet.
-    pub(crate) parts: BTreeMap<u64, Part>,
+    pub(crate) parts: BTreeMap<u64, Arc<Part>>,
     /// The time of the newest event: microseconds since 1970.
     pub(crate) latest: i64,
     pub(crate) seen: Seen,
@@ -261,7 +261,8 @@ impl State {
             return;
         }
         let still = self.open.split_off(&self.closed);
-        self.parts.extend(std::mem::replace(&mut self.open, still));
+        let over = std::mem::replace(&mut self.open, still);
+        self.parts.extend(over.into_iter().map(|(number, part)| (number, Arc::new(part))));
         self.waiting.forget(self.latest / 1_000_000 - watch.wait);
     }
 

@@ -45,7 +45,7 @@ proptest! {
             }
         }
         prop_assert_eq!(bytes(&cut), bytes(&whole));
-        let rows: u64 = whole.open.values().chain(whole.parts.values()).map(|part| part.counts.rows() + part.late).sum();
+        let rows: u64 = whole.open.values().chain(whole.parts.values().map(AsRef::as_ref)).map(|part| part.counts.rows() + part.late).sum();
         prop_assert_eq!(rows, sizes.iter().sum::<usize>() as u64, "each row is in one window, once");
         if !time_windows {
             prop_assert!(whole.parts.values().all(|part| part.counts.rows() == 100));
