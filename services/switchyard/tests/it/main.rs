@@ -27,4 +27,5 @@ mod start;
 mod sweep;
 mod traces;
 mod training;
+mod watching;
 mod yard;

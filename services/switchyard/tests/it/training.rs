@@ -183,7 +183,7 @@ impl School {
         until("it is asked", PATIENCE, async || self.bus.publish(outgoing.clone()).await.ok()).await;
     }
 
-    async fn retrain(&self, model: &str, now: bool) {
+    pub(crate) async fn retrain(&self, model: &str, now: bool) {
         self.ask(Asked::Retrain(Retrain { model: model.into(), now, by: "ann".into() })).await;
     }
 
