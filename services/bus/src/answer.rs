@@ -31,8 +31,9 @@ use crate::{
     reading::{Place, Reading, Stop, give_back},
 };
 
-/// How long the broker may take to store an answer; after that the question is delivered again.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the broker may take to store an answer; after that the question is delivered again. It is looked only now and then:
+/// what was sent to a broker that is killed must be sent again within 5 s of its return.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often it is looked whose patience is over, and the broker is told who still waits.
 const LOOK: Duration = PROGRESS;

@@ -258,6 +258,42 @@ async fn what_a_killed_broker_had_handed_over_comes_again_within_five_seconds_of
 }
 
 #[tokio::test]
+async fn an_answer_that_died_with_the_broker_is_given_again_within_five_seconds_of_its_return() {
+    let (stack, bus) = broker().await;
+    let server = stack.nats().server();
+    bus.publish(event("asked")).await.unwrap();
+    let answer = Outgoing { subject: "yard.dev.cdevents.build.started.0.3.0.x.1".into(), ..event("answer") };
+    let (frozen, decided) = (tokio::sync::Notify::new(), AtomicUsize::new(0));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let requests = Durable::requests();
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |_| {
+        // The first answer goes to a broker that has stopped to listen, and dies.
+        if decided.fetch_add(1, Ordering::SeqCst) == 0 {
+            server.pause();
+            frozen.notify_one();
+        }
+        Ok::<_, Failed>(Some(answer.clone()))
+    });
+    let trouble = async {
+        frozen.notified().await;
+        server.kill().await;
+        server.restart().await.unwrap();
+        let back = std::time::Instant::now();
+        let stored = async {
+            while !matches!(bus.held("YARD").await, Ok(1)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, stored).await.expect("the answer is stored");
+        drop(stop);
+        back.elapsed()
+    };
+    let (answered, took) = tokio::join!(timeout(3 * PATIENCE, answering), trouble);
+    answered.expect("it ends").unwrap();
+    assert!(took < Duration::from_secs(5), "after {took:?}");
+}
+
+#[tokio::test]
 async fn what_is_still_worked_on_goes_to_nobody_else() {
     let (_stack, bus) = broker().await;
     bus.publish(event("slow")).await.unwrap();
