@@ -36,16 +36,8 @@ pub(super) fn routed(series: &str, n: u32) -> BuildRouted {
             job: Some("main".to_owned()),
             ..BuildSpec::default()
         },
-        limits: Limits {
-            reroute_after: None,
-            queued: TimeLimit::minutes(60),
-            pending: TimeLimit::minutes(60),
-            running: TimeLimit::minutes(90),
-            running_max: TimeLimit::minutes(120),
-            teardown: TimeLimit::minutes(5),
-            grace: TimeLimit::minutes(1),
-            linger: TimeLimit::minutes(1),
-        },
+        // Nothing is to run out while it is measured.
+        limits: Limits { queued: TimeLimit::minutes(60), pending: TimeLimit::minutes(60), ..Limits::STANDARD },
         at: Timestamp::now(),
         why: Why { rule: "default".into(), revision: "loadtest".into(), eligible: vec![EXECUTOR.into()], excluded: vec![] },
         build,

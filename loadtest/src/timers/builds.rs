@@ -11,17 +11,8 @@ use switchyard_executor::{CreateError, Executor, Launch, Observed, Seen, Unreach
 
 use super::{AT_ONCE, EXECUTOR, clock};
 
-/// Their limits, over when they are opened.
-const LIMITS: Limits = Limits {
-    reroute_after: None,
-    queued: TimeLimit::seconds(1),
-    pending: TimeLimit::minutes(60),
-    running: TimeLimit::minutes(90),
-    running_max: TimeLimit::minutes(120),
-    teardown: TimeLimit::minutes(5),
-    grace: TimeLimit::minutes(1),
-    linger: TimeLimit::minutes(1),
-};
+/// Their limits: `queued` is over when they are opened.
+const LIMITS: Limits = Limits { queued: TimeLimit::seconds(1), ..Limits::STANDARD };
 
 /// How the builds have ended, out of the ledger and stream YARD.
 pub(crate) struct Ends {
@@ -82,7 +73,7 @@ pub(crate) async fn audit(bus: &Bus, clocks: u32) -> anyhow::Result<Ends> {
 pub(crate) async fn stored_twice(bus: &Bus, clocks: u32) -> anyhow::Result<usize> {
     let fired = subjects(bus, "TIMERS", "fire.>").await?;
     let stored: usize = fired.values().sum();
-    Ok(stored.saturating_sub(stored.min(clocks as usize)).max(fired.values().filter(|stored| **stored > 1).count()))
+    Ok(stored.saturating_sub(clocks as usize).max(fired.values().filter(|stored| **stored > 1).count()))
 }
 
 /// How many messages a stream holds of each subject.

@@ -50,6 +50,17 @@ fn check_monitor(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
     if monitor.raise.windows > monitor.raise.of {
         desk.add(&["monitor", "raise", "windows"], "must be at most `of`: so many of so many windows");
     }
+    check_columns(model, monitor, desk);
+    if let Some(performance) = monitor.performance
+        && !performance.metric.fits(model.data.label.task)
+    {
+        let rule = format!("{} says nothing about a {} task", performance.metric, model.data.label.task);
+        desk.add(&["monitor", "performance", "metric"], rule);
+    }
+}
+
+/// A column that is read as text has no measure of numbers.
+fn check_columns(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
     for (column, watched) in &monitor.columns {
         let text = model.preprocess.columns.get(column).is_some_and(|transforms| Transform::read_as_text(transforms));
         if text && let Watched::Over { statistic: statistic @ (Statistic::Ks | Statistic::Wasserstein), .. } = watched {
@@ -57,12 +68,6 @@ fn check_monitor(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
                 format!("{} needs numbers, and the column is read as text for its preprocessing: use js", statistic.word());
             desk.add(&["monitor", "columns", column], rule);
         }
-    }
-    if let Some(performance) = monitor.performance
-        && !performance.metric.fits(model.data.label.task)
-    {
-        let rule = format!("{} says nothing about a {} task", performance.metric, model.data.label.task);
-        desk.add(&["monitor", "performance", "metric"], rule);
     }
 }
 

@@ -40,7 +40,7 @@ impl<'a> Job<'a> {
         });
         let made = self.cache.step("fetch", &[&from.to_string()], |folder| {
             let (inputs, brought) = self.inputs(folder)?;
-            let said = self.read(&inputs, &wanted, &spare, folder);
+            let said = self.read(&inputs, (&wanted, &spare, &texts), newest, folder);
             // What was read while somebody wrote into it may be neither the old nor the new, and its errors are not the data's.
             for (input, brought) in inputs.iter().zip(&brought) {
                 brought.unchanged().map_err(|error| error.file(&input.name))?;
@@ -53,9 +53,15 @@ impl<'a> Job<'a> {
         Ok(made)
     }
 
-    fn read(&self, inputs: &[Input], wanted: &[String], spare: &[String], folder: &Path) -> Result<Said> {
+    fn read(
+        &self,
+        inputs: &[Input],
+        (wanted, spare, texts): (&[String], &[String], &BTreeSet<String>),
+        newest: Option<i64>,
+        folder: &Path,
+    ) -> Result<Said> {
         let data = &self.model.data;
-        let Surveyed { fields, lacking } = survey(inputs, wanted, spare, &self.texts())?;
+        let Surveyed { fields, lacking } = survey(inputs, wanted, spare, texts)?;
         let fields: Arc<[Field]> = fields.into();
         let wanted = Wanted {
             inputs,
@@ -66,7 +72,7 @@ impl<'a> Job<'a> {
             event_time: data.event_time.as_deref(),
             filter: data.filter.as_deref(),
             select: data.select,
-            newest: self.newest()?,
+            newest,
             ordered: self.ordered(),
             seed: self.model.split.seed,
         };

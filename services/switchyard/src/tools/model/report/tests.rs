@@ -62,7 +62,7 @@ fn parts() -> Segments {
     Segments { by: "plan".into(), columns: ["age", "price", "visits"].map(str::to_owned).to_vec(), parts }
 }
 
-fn whole() -> Page {
+fn columns() -> Vec<Column> {
     let numbers = |low, high, one, other| Shape::Numbers { low, high, reference: one, current: other };
     let names = Shape::Names {
         names: ["free", "pro", "team", "a plan with quite a long name", "(unseen)"].map(str::to_owned).to_vec(),
@@ -79,6 +79,28 @@ fn whole() -> Page {
     plan.drifted = true;
     let age = column("age", "KS distance", numbers(18.0, 90.0, hill(14.0, 6.0), hill(14.3, 6.2)), (0.035, 0.05));
     let price = column("price <b>&", "PSI", numbers(0.0, 41_250.0, hill(6.0, 3.0), Vec::new()), (0.01, 0.02));
+    vec![age, plan, price, visits]
+}
+
+fn runs() -> Vec<Run> {
+    let run = |number, outcome: &str, cause: &str, reason: &str| Run {
+        number,
+        key: format!("k{number}mfxjz3q7xw2ltf5bnhdiovue6"),
+        at: moment(30 * i64::try_from(number).unwrap()),
+        causes: vec![cause.into()],
+        outcome: outcome.into(),
+        reason: reason.into(),
+        pod_seconds: (outcome != "running").then_some(1284 * number),
+    };
+    vec![
+        run(4, "running", "drift: visits (KS distance 0.41), plan", ""),
+        run(3, "rejected", "newRows: 1,000,000 rows", "auc on slice plan=team is 0.0213 worse"),
+        run(2, "promoted", "drift: visits", ""),
+        run(1, "promoted", "first: the model has no champion", ""),
+    ]
+}
+
+fn whole() -> Page {
     let window = |n: u64| Window {
         number: n + 1,
         at: moment(i64::try_from(n).unwrap()),
@@ -92,15 +114,6 @@ fn whole() -> Page {
     for point in &mut auc {
         point.value = 0.86 - point.value;
     }
-    let run = |number, outcome: &str, cause: &str, reason: &str| Run {
-        number,
-        key: format!("k{number}mfxjz3q7xw2ltf5bnhdiovue6"),
-        at: moment(30 * i64::try_from(number).unwrap()),
-        causes: vec![cause.into()],
-        outcome: outcome.into(),
-        reason: reason.into(),
-        pod_seconds: (outcome != "running").then_some(1284 * number),
-    };
     Page {
         model: "churn".into(),
         revision: "4c5f0d8e21ab9c37".into(),
@@ -113,7 +126,7 @@ fn whole() -> Page {
         }),
         fresh: false,
         windows: (0..34).map(window).collect(),
-        columns: vec![age, plan, price, visits],
+        columns: columns(),
         segments: vec![parts()],
         performance: Some(Performance { metric: "auc".into(), limit: Some(0.75), points: auc, bad: false }),
         candidate: Some(Candidate {
@@ -127,12 +140,7 @@ fn whole() -> Page {
             outcome: "rejected".into(),
             reasons: vec!["auc on slice plan=team is 0.0213 worse than the champion's, and 0.0100 is allowed".into()],
         }),
-        runs: vec![
-            run(4, "running", "drift: visits (KS distance 0.41), plan", ""),
-            run(3, "rejected", "newRows: 1,000,000 rows", "auc on slice plan=team is 0.0213 worse"),
-            run(2, "promoted", "drift: visits", ""),
-            run(1, "promoted", "first: the model has no champion", ""),
-        ],
+        runs: runs(),
         skipped: vec![Skipped {
             at: moment(70),
             reason: "no_new_data".into(),
