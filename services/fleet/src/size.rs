@@ -16,6 +16,14 @@ pub struct Millicores(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(u64);
 
+impl Millicores {
+    /// How many thousandths of a core.
+    #[must_use]
+    pub const fn count(self) -> u64 {
+        self.0
+    }
+}
+
 impl Bytes {
     /// How many bytes.
     #[must_use]

@@ -10,7 +10,9 @@ use k8s_openapi::{
 use switchyard_events::{BuildSpec, Step};
 use switchyard_fleet::{Executor, Hook, KubernetesOptions};
 
-use super::{CONTAINER, Unlaunchable, must_be_isolated, resources, screwdriver::Launcher, secrets::Secrets, sidecars::Sidecars};
+use super::{
+    CONTAINER, Unlaunchable, grace, must_be_isolated, resources, screwdriver::Launcher, secrets::Secrets, sidecars::Sidecars,
+};
 use crate::{Launch, script};
 
 /// The kernel takes no longer argument or variable (`MAX_ARG_STRLEN`, with its closing zero).
@@ -34,7 +36,7 @@ pub(super) fn build(
         image_pull_policy: Some(options.image_pull_policy.as_str().to_owned()),
         command,
         args,
-        env: Some(environment(executor, launch, (sidecars, secrets, launcher))),
+        env: Some(environment(grace(executor, launch)?, launch, (sidecars, secrets, launcher))),
         resources: Some(resources::of(executor, &launch.spec)?.limits()),
         security_context: Some(SecurityContext { privileged: Some(options.privileged), ..SecurityContext::default() }),
         lifecycle: lifecycle(options),
@@ -56,18 +58,17 @@ fn command(launch: &Launch, launcher: Option<&Launcher>) -> (Option<Vec<String>>
 
 /// The build's variables, then those of the executor and ours: a name that comes again hides the one before it.
 fn environment(
-    executor: &Executor,
+    grace: u32,
     launch: &Launch,
     (sidecars, secrets, launcher): (&Sidecars, &Secrets, Option<&Launcher>),
 ) -> Vec<EnvVar> {
-    let grace = executor.kubernetes.termination_grace_period_seconds.to_string();
     let own = launch.spec.env.iter().map(|(name, value)| text(name, value));
     let ours = [
         text("TRACEPARENT", &launch.traceparent),
         text("SWITCHYARD_BUILD", launch.build.as_str()),
         text("SWITCHYARD_ATTEMPT", &launch.attempt.to_string()),
         text("CONTAINER_IMAGE", &launch.spec.image),
-        text("SD_TERMINATION_GRACE_PERIOD_SECONDS", &grace),
+        text("SD_TERMINATION_GRACE_PERIOD_SECONDS", &grace.to_string()),
         from("NODE_ID", EnvVarSource { field_ref: Some(field("spec.nodeName")), ..EnvVarSource::default() }),
         from("CONTAINER_CPU_LIMIT", EnvVarSource { resource_field_ref: Some(limit("limits.cpu")), ..EnvVarSource::default() }),
         from(

@@ -37,8 +37,8 @@ fn labels(executor: &Executor, launch: &Launch) -> Result<BTreeMap<String, Strin
         ("sdbuild", Some(format!("{}{id}", executor.screwdriver.prefix))),
         ("screwdriver.cd/pipeline", launch.pipeline.clone()),
         ("screwdriver.cd/job", launch.job.clone()),
-        ("screwdriver.cd/cpu", Some(size.cpu.to_string())),
-        ("screwdriver.cd/memory", Some(size.memory.to_string())),
+        ("screwdriver.cd/cpu", Some(units(size.cpu.count(), 1000))),
+        ("screwdriver.cd/memory", Some(units(size.memory.count(), 1 << 30))),
         ("screwdriver.cd/disk", launch.spec.screwdriver("disk").map(str::to_owned)),
         (marks::BUILD, Some(launch.build.to_string())),
         (marks::ATTEMPT, Some(launch.attempt.to_string())),
@@ -47,6 +47,13 @@ fn labels(executor: &Executor, launch: &Launch) -> Result<BTreeMap<String, Strin
     let mut labels = foreign(&executor.kubernetes.pod_labels);
     labels.extend(ours.into_iter().filter_map(|(key, value)| Some((key.to_owned(), label(&value?)?))));
     Ok(labels)
+}
+
+/// Cores and GiB as Screwdriver's labels have them: `6`, `0.5`.
+fn units(count: u64, unit: u64) -> String {
+    let thousandths = u128::from(count) * 1000 / u128::from(unit);
+    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// As much of a text as a label's value can hold; `None` where that is nothing.
@@ -125,12 +132,13 @@ mod tests {
         launch.spec.annotations = [("screwdriver.cd/disk".to_owned(), "HIGH".to_owned())].into();
         let labels = of(&executor(""), &launch).unwrap().labels.unwrap();
         let wanted = [("app", "screwdriver"), ("tier", "builds"), ("screwdriver.cd/pipeline", "my_org_shop__main")];
-        for (key, value) in wanted.into_iter().chain([("screwdriver.cd/cpu", "6"), ("screwdriver.cd/memory", "2Gi")]) {
+        for (key, value) in wanted.into_iter().chain([("screwdriver.cd/cpu", "6"), ("screwdriver.cd/memory", "2")]) {
             assert_eq!(labels[key], value);
         }
         assert_eq!((labels["screwdriver.cd/disk"].as_str(), labels.get("screwdriver.cd/job")), ("HIGH", None));
         assert_eq!(labels["sdbuild"], launch.build.to_string());
         assert_eq!(label(&"x".repeat(80)).unwrap().len(), 63);
+        assert_eq!([units(500, 1000), units(512 << 20, 1 << 30), units(12 << 30, 1 << 30)], ["0.5", "0.5", "12"]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod resources;
 mod screwdriver;
 mod secrets;
 mod sidecars;
+#[cfg(test)]
+mod table;
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, Pod, PodSchedulingGate, PodSpec};
 use switchyard_events::InvalidBuild;
@@ -168,7 +170,7 @@ pub(crate) mod tests {
 
     const SELECTOR: &str = "nodeSelectors: {dedicated: screwdriver-kata}";
 
-    fn parsed(options: &str, addition: &str) -> Result<Executor, switchyard_fleet::InvalidFleet> {
+    pub(crate) fn parsed(options: &str, addition: &str) -> Result<Executor, switchyard_fleet::InvalidFleet> {
         let yaml = format!(
             "version: 1\nexecutor: {{plugin: k8s, k8s: {{options: {{{options}}}}}}}\nexecutors: {{k8s: {{{addition}}}}}\n"
         );
@@ -257,7 +259,14 @@ pub(crate) mod tests {
         let asked = |seconds: &str| {
             let mut launch = launch("image: a");
             launch.spec.annotations = [("screwdriver.cd/terminationGracePeriodSeconds".to_owned(), seconds.to_owned())].into();
-            pod(&executor(""), &launch).map(|pod| pod.spec.unwrap().termination_grace_period_seconds.unwrap())
+            pod(&executor(""), &launch).map(|pod| {
+                let mut spec = pod.spec.unwrap();
+                let env = spec.containers.remove(0).env.unwrap();
+                let told = env.into_iter().find(|variable| variable.name == "SD_TERMINATION_GRACE_PERIOD_SECONDS").unwrap().value;
+                let grace = spec.termination_grace_period_seconds.unwrap();
+                assert_eq!(told, Some(grace.to_string()), "the build is told what it has");
+                grace
+            })
         };
         assert_eq!((asked("5").unwrap(), asked("60").unwrap(), asked("9999").unwrap()), (30, 60, 120));
         assert!(asked("soon").unwrap_err().to_string().contains("\"soon\" is no number of seconds"));
