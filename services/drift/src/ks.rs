@@ -6,7 +6,10 @@ mod widest;
 
 pub use widest::Widest;
 
-use crate::number::{length, real};
+use crate::{
+    Histogram,
+    number::{length, real},
+};
 
 /// How many points of the lattice an exact p-value may visit: a few milliseconds.
 const MOST_POINTS: f64 = 1e6;
@@ -31,10 +34,10 @@ impl Ks {
         Self::of_steps(one.len() as u64, other.len() as u64, steps)
     }
 
-    /// Where two samples of finite values are furthest apart; an empty one is nowhere.
+    /// Where two histograms with the same edges are furthest apart; an empty one is nowhere.
     #[must_use]
-    pub fn widest(one: &[f64], other: &[f64]) -> Option<Widest> {
-        if one.is_empty() || other.is_empty() { None } else { widest::widest(&sorted(one), &sorted(other)) }
+    pub fn widest(one: &Histogram, other: &Histogram) -> Option<Widest> {
+        widest::widest(one, other)
     }
 
     /// Of two histograms with the same edges: never more than that of the samples, less by one bin's mass at most.

@@ -1,7 +1,7 @@
 //! Whether a column has drifted. One window is never enough to say so, nor is a small difference that is certain, nor a great
 //! one that is not.
 
-use std::{collections::VecDeque, num::NonZeroUsize};
+use std::{collections::VecDeque, fmt, num::NonZeroUsize};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,20 @@ pub enum Why {
         /// So many it takes.
         needed: usize,
     },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooFewRows { rows, least } => write!(f, "{rows} rows are too few: it takes {least}"),
+            Self::EffectTooSmall { level, .. } => write!(f, "less than {level:.3}"),
+            Self::NotSignificant { p, alpha } => write!(f, "chance explains it: p = {p:.4}, which is not under {alpha}"),
+            Self::Windows { differ, needed } if differ >= needed => {
+                write!(f, "{differ} of the last windows differ, and it takes {needed}")
+            }
+            Self::Windows { differ, needed } => write!(f, "{differ} of the last windows differ; it takes {needed}"),
+        }
+    }
 }
 
 /// Judges one window of every column. Columns with too few rows are not part of the correction.

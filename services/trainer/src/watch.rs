@@ -70,12 +70,6 @@ impl Watch {
         })
     }
 
-    /// What is asked of each column that is watched, in the columns' order.
-    #[must_use]
-    pub fn rules(&self) -> &[(String, Rule)] {
-        &self.rules
-    }
-
     /// The rows after which a partition closes its window; `None` for windows of time.
     pub(crate) fn rows(&self) -> Option<u64> {
         match self.window.size {

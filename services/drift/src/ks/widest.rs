@@ -1,26 +1,35 @@
 //! Where two samples are furthest apart: what a person asks once the statistic is great.
 
-/// A place of the greatest distance between two distribution functions.
+use crate::{Histogram, number::real};
+
+/// A place of the greatest distance between two distribution functions: of several, the least.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Widest {
-    /// The value at which it is measured: of several, the least of the first sample's, else of the other's.
+    /// The edge below which it is measured.
     pub at: f64,
-    /// Whether more of the first sample than of the other lies up to there.
-    pub first_leads: bool,
+    /// The share of the first sample that lies below, from 0 to 1.
+    pub first: f64,
+    /// The share of the other one.
+    pub other: f64,
 }
 
-/// Looks through both samples, sorted.
-pub(super) fn widest(one: &[f64], other: &[f64]) -> Option<Widest> {
-    let upto = |sample: &[f64], value: f64| sample.partition_point(|at| *at <= value) as i128;
-    let lead = |value: f64| upto(one, value) * other.len() as i128 - upto(other, value) * one.len() as i128;
-    let mut most: Option<(i128, f64)> = None;
-    let mut least: Option<(i128, f64)> = None;
-    for value in one.iter().chain(other).copied() {
-        let lead = lead(value);
-        most = most.filter(|(most, _)| *most >= lead).or(Some((lead, value)));
-        least = least.filter(|(least, _)| *least <= lead).or(Some((lead, value)));
+/// Goes through two histograms with the same edges.
+pub(super) fn widest(one: &Histogram, other: &Histogram) -> Option<Widest> {
+    let (n, m) = (one.values(), other.values());
+    if n == 0 || m == 0 || one.edges() != other.edges() {
+        return None;
     }
-    let (most, least) = most.zip(least)?;
-    let first_leads = most.0 >= -least.0;
-    Some(Widest { at: if first_leads { most.1 } else { least.1 }, first_leads })
+    let below = one.counts().iter().zip(other.counts()).scan((0, 0), |below, (a, b)| {
+        *below = (below.0 + a, below.1 + b);
+        Some(*below)
+    });
+    let apart = |(i, j): (u64, u64)| (u128::from(i) * u128::from(m)).abs_diff(u128::from(j) * u128::from(n));
+    let mut most = None;
+    for (at, below) in one.edges().as_slice().iter().zip(below) {
+        let apart = apart(below);
+        if most.is_none_or(|(most, _)| apart > most) {
+            most = Some((apart, Widest { at: *at, first: real(below.0) / real(n), other: real(below.1) / real(m) }));
+        }
+    }
+    most.map(|(_, widest)| widest)
 }

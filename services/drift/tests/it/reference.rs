@@ -6,9 +6,9 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use switchyard_drift::{
-    EMPTY, Edges, Histogram, Ks, benjamini_hochberg, benjamini_yekutieli, bonferroni, contingency, deviation, goodness_of_fit,
-    hellinger, holm, jensen_shannon, jensen_shannon_divergence, kl, l_infinity, normalised, psi, shares, total_variation,
-    upper_threshold, wasserstein_of_histograms, wasserstein_of_samples,
+    EMPTY, Edges, Histogram, Ks, Widest, benjamini_hochberg, benjamini_yekutieli, bonferroni, contingency, deviation,
+    goodness_of_fit, hellinger, holm, jensen_shannon, jensen_shannon_divergence, kl, l_infinity, normalised, psi, shares,
+    total_variation, upper_threshold, wasserstein_of_histograms, wasserstein_of_samples,
 };
 
 use crate::inputs::{CURRENT, REFERENCE, a_and_b, lcg, x_and_y};
@@ -47,17 +47,18 @@ fn where_two_samples_are_furthest_apart() {
         ("xi, yi", &xi, &yi, 0.8028055028989911, true),
         ("a few", &vec![1.0, 2.0, 3.0, 4.0, 5.0], &vec![1.0, 2.0, 3.0, 5.0, 6.0], 4.0, true),
     ] {
-        let widest = Ks::widest(one, other).unwrap();
-        assert_eq!(widest.first_leads, first_leads, "{of}");
+        let widest = apart(one, other).unwrap();
+        assert_eq!(widest.first > widest.other, first_leads, "{of}");
         // Where several places are equally far apart, rounding chooses one for scipy; here it is the least.
         let upto = |sample: &[f64], value: f64| sample.iter().filter(|at| **at <= value + 1e-12).count();
         let lead = |value: f64| (upto(one, value) * other.len()).abs_diff(upto(other, value) * one.len());
         assert!(widest.at <= at + 1e-9 && lead(widest.at) == lead(at), "{of}: {} and {at}", widest.at);
+        equal(of, (widest.first - widest.other).abs(), Ks::of_samples(one, other).unwrap().statistic());
         if !of.starts_with('A') {
             equal(of, widest.at, at);
         }
     }
-    assert_eq!(Ks::widest(&[], &[1.0]), None);
+    assert_eq!(apart(&[], &[1.0]), None);
 }
 
 #[test]
@@ -152,6 +153,27 @@ fn distances_of_numbers_in_bins_of_both() {
     four("As, Bs", &binned(a_and_b(200)).0, small);
 }
 
+/// What an empty bin counts as decides the index: that is why it is always the same here, and said.
+#[test]
+fn stability_by_what_an_empty_bin_counts_as() {
+    for (empty, printed) in [(1e-2, 0.0073), (1e-3, 0.057), (1e-4, 0.106), (1e-6, 0.198), (1e-8, 0.291)] {
+        let got = psi(&[0.5, 0.5, 0.0], &[0.49, 0.49, 0.02], empty);
+        assert!((got / printed - 1.0).abs() < 0.01, "{empty}: {got}, not {printed}");
+    }
+    assert!((EMPTY - 1e-4).abs() < 1e-12);
+}
+
+/// From which distance on KS alone is certain at 0.05, for two samples of one size: 1.3581 √(2/n).
+#[test]
+fn a_distance_that_is_certain_is_the_smaller_the_more_rows_there_are() {
+    for (rows, printed) in [(1_000_u64, 0.061), (10_000, 0.019), (100_000, 0.0061), (1_000_000, 0.0019)] {
+        let p = |more: u64| Ks::of_counts(&[rows / 2 + more, rows / 2 - more], &[rows / 2, rows / 2]).unwrap().p();
+        let first = (1..rows / 2).find(|more| p(*more) <= 0.05).unwrap();
+        let distance = f64::from(u32::try_from(first).unwrap()) / f64::from(u32::try_from(rows).unwrap());
+        assert!((distance / printed - 1.0).abs() < 0.02, "{rows}: {distance}, not {printed}");
+    }
+}
+
 /// What most people reckon: ten bins of equal mass of the reference, open at both ends.
 #[test]
 fn stability_in_tenths_of_the_reference() {
@@ -239,6 +261,20 @@ fn fine_bins_lose_at_most_one_bin_of_the_samples_own_distance() {
     assert!((0.08233333333333333 - 2.0 / 1024.0..=0.08233333333333333).contains(&binned), "{binned}");
     let distance = wasserstein_of_histograms(&one, &other).unwrap();
     assert!((distance - 0.04518087457171744).abs() < 1.0 / 1024.0, "{distance}");
+}
+
+/// Where two samples are furthest apart, by histograms that have an edge right above each of their values.
+fn apart(one: &[f64], other: &[f64]) -> Option<Widest> {
+    let mut edges: Vec<f64> = one.iter().chain(other).map(|value| value.next_up()).collect();
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    let edges = Arc::new(Edges::try_from(edges).unwrap());
+    let of = |sample: &[f64]| {
+        let mut histogram = Histogram::new(edges.clone());
+        sample.iter().for_each(|value| histogram.add(Some(*value)));
+        histogram
+    };
+    Ks::widest(&of(one), &of(other))
 }
 
 fn ks(of: &str, one: &[f64], other: &[f64], statistic: f64, exact: f64, asymptotic: f64) {

@@ -39,7 +39,7 @@ pub(crate) struct Watching<D> {
 }
 
 /// Where a model's course is kept.
-fn course_key(model: &str) -> String {
+pub(super) fn course_key(model: &str) -> String {
     format!("course.{model}")
 }
 

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_bus::{Bus, Events as _, StoredError};
-use switchyard_drift::{Evidence, Verdict, Why, WindowCounts};
+use switchyard_drift::{Evidence, Verdict, WindowCounts};
 use switchyard_events::{ColumnJudged, MetricJudged, WindowJudged};
 
+use super::{judging::Course, model::course_key};
 use crate::judged::Judged;
 
 /// The counts of the last window that was judged: key `last.<model>` of bucket `trainer`. Nothing is decided by them.
@@ -34,6 +35,17 @@ impl LastWindow {
         let before = bus.state_revision(&key).await?;
         bus.keep_state(&key, serde_json::to_vec(self)?.into(), before).await?;
         Ok(())
+    }
+}
+
+impl Judged {
+    /// What a model's last window said, by the rules that it was judged by, if one was judged.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read.
+    pub async fn last(bus: &Bus, model: &str) -> Result<Option<Self>, StoredError> {
+        let kept = bus.state(&course_key(model)).await?;
+        Ok(kept.and_then(|(bytes, _)| serde_json::from_slice::<Course>(&bytes).ok()?.last))
     }
 }
 
@@ -78,18 +90,6 @@ fn column((evidence, verdict): &(Evidence, Verdict)) -> ColumnJudged {
         threshold: evidence.threshold,
         p: evidence.p,
         drifted: verdict.standing.drifted,
-        why: words(&verdict.why),
-    }
-}
-
-fn words(why: &Why) -> String {
-    match why {
-        Why::TooFewRows { rows, least } => format!("{rows} rows are too few: it takes {least}"),
-        Why::EffectTooSmall { level, .. } => format!("less than {level:.3}"),
-        Why::NotSignificant { p, alpha } => format!("chance explains it: p = {p:.4}, which is not under {alpha}"),
-        Why::Windows { differ, needed } if differ >= needed => {
-            format!("{differ} of the last windows differ, and it takes {needed}")
-        }
-        Why::Windows { differ, needed } => format!("{differ} of the last windows differ; it takes {needed}"),
+        why: verdict.why.to_string(),
     }
 }

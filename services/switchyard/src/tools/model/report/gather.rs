@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use switchyard_bus::{Bus, Delivery};
-use switchyard_drift::{Profile, Reference, WindowCounts};
+use switchyard_drift::{Ks, Profile, Reference, Widest, WindowCounts};
 use switchyard_events::{
     Cause, ModelEvaluated, ModelPromoted, ModelRejected, ModelRolledBack, RetrainingFinished, RetrainingRequested,
     RetrainingSkipped, WindowJudged, custom_data,
 };
 use switchyard_model::{Better, Metric, Model};
-use switchyard_trainer::{LastWindow, Pinned, Watch, policy::Record};
+use switchyard_trainer::{Judged, LastWindow, Pinned, policy::Record};
 
 use super::{
     super::{super::applied::Kept as _, held},
@@ -64,10 +64,9 @@ pub(super) async fn gather(bus: &Bus, name: &str) -> anyhow::Result<Page> {
     let warmup = model.policy.warmup;
     let now = Timestamp::now();
     let page = said.page(&model, pinned.as_ref(), last.as_ref().map(|last| &last.counts), now);
-    let segments = pinned.as_ref().zip(last.as_ref()).zip(page.windows.last()).map(|((pinned, last), window)| {
-        let watch = Watch::new(&model, pinned.clone(), 0);
-        watch.map(|watch| segments(&watch, &pinned.profile, &last.counts, &window.drifted)).unwrap_or_default()
-    });
+    let judged = Judged::last(bus, name).await?;
+    let same = last.as_ref().zip(judged.as_ref()).filter(|(last, judged)| last.window == judged.window);
+    let segments = pinned.as_ref().zip(same).map(|(pinned, (last, judged))| segments(judged, &pinned.profile, &last.counts));
     let registered = registered.and_then(|registered| registered.champion);
     let champion = registered.map(|Crowned { run, at, metrics }| Champion { run, since: at, metrics });
     let state = record.map_or_else(|| page.state.clone(), |record| record.state(warmup).to_owned());
@@ -235,6 +234,7 @@ fn columns(windows: &[WindowJudged], profile: Option<&Profile>, counts: Option<&
         Column {
             name: name.clone(),
             shape: profile.and_then(|profile| drawn(profile, counts, name)),
+            widest: profile.zip(counts).filter(|_| said.effect >= said.threshold).and_then(|(p, c)| widest(p, c, name)),
             measure: label(&said.measure).to_owned(),
             threshold: said.threshold,
             points,
@@ -256,6 +256,15 @@ pub(super) fn drawn(profile: &Profile, counts: Option<&WindowCounts>, name: &str
         (Reference::Numeric { histogram, .. }, _) => shape::numbers(histogram, None),
         (Reference::Categorical(categories), Some(Categorical(window))) => Some(shape::names(categories, Some(&window))),
         (Reference::Categorical(categories), _) => Some(shape::names(categories, None)),
+    }
+}
+
+/// Where numbers of the reference (the first sample) and of the window are furthest apart.
+fn widest(profile: &Profile, counts: &WindowCounts, name: &str) -> Option<Widest> {
+    let window = (counts.frame() == profile.frame()).then(|| profile.column(counts, name)).flatten()?;
+    match (profile.columns().get(name)?, window) {
+        (Reference::Numeric { histogram, .. }, switchyard_drift::Window::Numeric(window)) => Ks::widest(histogram, &window),
+        (Reference::Numeric { .. } | Reference::Categorical(_), _) => None,
     }
 }
 

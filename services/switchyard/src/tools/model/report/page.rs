@@ -1,9 +1,11 @@
 //! The page itself: one file, no script, nothing from the network.
 
+use switchyard_drift::Widest;
+
 use super::{
     chart::{self, Frame},
     segments,
-    text::{chance, count, esc, metric, moment, number, short, signed},
+    text::{chance, count, esc, metric, moment, number, percent, short, signed},
     view::{Candidate, Column, Page, Performance, Run, Skipped, Window},
 };
 
@@ -71,8 +73,13 @@ fn head(page: &Page) -> String {
         (n, all) => format!("{n} of {all} columns that are watched have drifted: {}.", esc(&drifted.join(", "))),
     };
     let parts = if page.fresh { String::new() } else { segments::drifted(&page.segments) };
+    let gaps = page.windows.last().map_or(0, |window| window.gaps);
+    let gaps = match gaps {
+        0 => String::new(),
+        n => format!(" The last window is not whole: {} messages may have been lost before they were read.", count(n)),
+    };
     format!(
-        "<header><h1>{}</h1>{}<span class=\"soft\">revision <code>{}</code></span></header>\n<p class=\"lead\">{champion} {data}{parts}</p>\n",
+        "<header><h1>{}</h1>{}<span class=\"soft\">revision <code>{}</code></span></header>\n<p class=\"lead\">{champion} {data}{parts}{gaps}</p>\n",
         esc(&page.model),
         chip(kind(&page.state), &page.state),
         esc(&page.revision),
@@ -130,10 +137,15 @@ fn column(column: &Column) -> String {
         last.map(|last| format!("{} {}, threshold {}", esc(&column.measure), number(last.value), number(column.threshold)));
     let p = column.p.map(|p| format!(", {}", chance(p))).unwrap_or_default();
     let shape = column.shape.as_ref().map_or_else(|| "<p class=\"none\">not counted yet</p>".to_owned(), chart::shape);
+    let apart = column.widest.map(|Widest { at, first, other }| {
+        let (at, then, now) = (number(at), percent(first), percent(other));
+        format!("; furthest apart at {at}: below it lie {now} of the values, and {then} did")
+    });
+    let apart = apart.unwrap_or_default();
     let course = chart::series(&column.points, &Frame { limit: Some(column.threshold), from_zero: true, wide: Frame::HALF });
     format!(
         "<section class=\"card{}\"><div class=\"head\"><h3>{}</h3>{state}<span class=\"soft\">{}{p}</span><span class=\"why\">{}</span></div>\n\
-         <div class=\"pair\"><figure><figcaption>Values</figcaption>{shape}</figure>\n<figure><figcaption>{} by window</figcaption>{course}\
+         <div class=\"pair\"><figure><figcaption>Values{apart}</figcaption>{shape}</figure>\n<figure><figcaption>{} by window</figcaption>{course}\
          </figure></div></section>\n",
         if column.drifted { " bad" } else { "" },
         esc(&column.name),

@@ -1,8 +1,12 @@
 //! The page, made of invented data.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use jiff::Timestamp;
+use switchyard_drift::{
+    Column as Counted, Correction, Fold, Kind, Measure, Profile, Raise, Rule, Standing, Survey, Test, Widest, WindowCounts, judge,
+};
+use switchyard_trainer::Judged;
 
 use super::{
     page::page,
@@ -32,6 +36,7 @@ fn column(name: &str, measure: &str, shape: Shape, (calm, then): (f64, f64)) -> 
     Column {
         name: name.into(),
         shape: Some(shape),
+        widest: None,
         measure: measure.into(),
         threshold: 0.1,
         points: points(calm, then),
@@ -45,11 +50,13 @@ fn column(name: &str, measure: &str, shape: Shape, (calm, then): (f64, f64)) -> 
 fn parts() -> Segments {
     let part = |name: &str, rows: u64, then: f64, now: f64, effects: [f64; 3]| {
         let of = |(n, effect): (usize, f64)| {
+            let name = ["age", "price", "visits"][n].to_owned();
             let drifted = effect > 0.3;
             let measure = ["KS distance", "PSI", "KS distance"][n];
             let (reference, current) = (hill(12.0, 4.0), hill(8.0, 4.0));
             let shape = drifted.then_some(Shape::Numbers { low: 0.0, high: 20.0, reference, current });
-            Difference { measure: measure.into(), effect, threshold: 0.1, p: 0.2 * (0.3 - effect).max(0.0), drifted, shape }
+            let (p, why) = (0.2 * (0.3 - effect).max(0.0), "2 of the last windows differ, and it takes 2".to_owned());
+            (name, Difference { measure: measure.into(), effect, threshold: 0.1, p, counted: rows > 500, why, drifted, shape })
         };
         let differences = effects.into_iter().enumerate().map(of).collect();
         Part { name: name.into(), rows, then, now, differences }
@@ -58,6 +65,7 @@ fn parts() -> Segments {
         part("pro <b>&", 2010, 0.3, 0.402, [0.02, 0.03, 0.44]),
         part("free", 1254, 0.5, 0.2508, [0.035, 0.11, 0.031]),
         part("a plan with quite a long name", 1736, 0.2, 0.3472, [0.02, 0.01, 0.02]),
+        part("rare", 17, 0.002, 0.0034, [0.2, 0.21, 0.22]),
     ];
     Segments { by: "plan".into(), columns: ["age", "price", "visits"].map(str::to_owned).to_vec(), parts }
 }
@@ -71,6 +79,7 @@ fn columns() -> Vec<Column> {
     };
     let mut visits = column("visits", "KS distance", numbers(0.0, 20.0, hill(12.0, 4.0), hill(8.0, 4.0)), (0.03, 0.41));
     visits.drifted = true;
+    visits.widest = Some(Widest { at: 5.2, first: 0.212, other: 0.621 });
     visits.why = "3 of the last windows differ, and it takes 2".into();
     visits.points.truncate(27);
     visits.p = Some(0.0);
@@ -169,6 +178,21 @@ fn a_page_needs_no_network_and_no_script_and_takes_no_foreign_text_for_its_own()
 }
 
 #[test]
+fn a_part_with_too_few_rows_is_shown_as_such_and_last() {
+    let text = section(&[parts()]);
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("<tr><td")).collect();
+    assert!(rows.last().unwrap().contains(">rare<") && rows.last().unwrap().matches(">too few rows<").count() == 3, "{rows:?}");
+    assert!(!rows.last().unwrap().contains("warn"));
+}
+
+#[test]
+fn a_column_of_numbers_says_where_it_has_moved() {
+    let text = page(&whole());
+    assert!(text.contains("furthest apart at 5.20: below it lie 62.1 % of the values, and 21.2 % did"));
+    assert_eq!(text.matches("furthest apart").count(), 1);
+}
+
+#[test]
 fn what_differs_most_comes_first() {
     let text = page(&whole());
     let at = |name: &str| text.find(&format!("<h3>{name}</h3>")).unwrap();
@@ -182,9 +206,9 @@ fn a_model_of_which_nothing_is_known_has_a_page_too() {
     assert!(text.contains("Nothing has been trained yet.") && !text.contains("NaN"));
 }
 
-/// A model that looks at `age` and `plan`, and 2,000 rows of it; those of `pro` are of the age that is said.
-fn counted(pro: f64) -> (switchyard_trainer::Watch, switchyard_drift::Profile, switchyard_drift::WindowCounts) {
-    use switchyard_drift::{Column, Fold, Kind, Survey};
+/// A profile of `age` and `plan`, 2,000 rows of a window (those of `pro` are of the age that is said), and what the trainer has
+/// judged of them.
+fn counted(pro: f64) -> (Judged, Profile, WindowCounts) {
     let rows = |pro: f64| {
         let age = move |n: u32| if n.is_multiple_of(4) { pro } else { 0.0 } + f64::from(n * 7 % 1000);
         let ages: Vec<f64> = (0..2000).map(age).collect();
@@ -192,54 +216,76 @@ fn counted(pro: f64) -> (switchyard_trainer::Watch, switchyard_drift::Profile, s
         (ages, plans)
     };
     let kinds = BTreeMap::from([("age".to_owned(), Kind::Numbers), ("plan".to_owned(), Kind::Names)]);
-    let mut survey = Survey::new(&kinds, &["plan"], std::num::NonZeroUsize::new(64).unwrap()).unwrap();
+    let mut survey = Survey::new(&kinds, &["plan"], NonZeroUsize::new(64).unwrap()).unwrap();
     let (ages, plans) = rows(0.0);
-    let columns = [Column::Numbers(&ages), Column::Names(&plans)];
+    let columns = [Counted::Numbers(&ages), Counted::Names(&plans)];
     survey.see(&columns, 2000).unwrap();
     let frame = survey.frame().unwrap();
     let fold = Fold::new(&frame);
     let mut counts = fold.window();
     fold.count(&mut counts, &columns, 2000).unwrap();
     let profile = frame.filled(&counts).unwrap();
-    let fold = Fold::new(&profile);
     let (ages, plans) = rows(pro);
-    let mut counts = fold.window();
-    fold.count(&mut counts, &[Column::Numbers(&ages), Column::Names(&plans)], 2000).unwrap();
-    let file = "{version: 1, model: m, store: {url: 'file:///s'}, data: {source: {url: 'file:///d.csv'}, key: id, label: {column: y, \
-                task: binary}, features: [age, plan]}, train: {image: i, command: [t]}, monitor: {segments: [plan], columns: {age: \
-                {psi: 0.2}}}}";
-    let model = switchyard_model::read(file).unwrap().0;
-    let pinned =
-        switchyard_trainer::Pinned { run: "r".into(), sha256: "0".into(), profile: profile.clone(), metrics: BTreeMap::new() };
-    (switchyard_trainer::Watch::new(&model, pinned, 0).unwrap(), profile, counts)
+    let mut counts = Fold::new(&profile).window();
+    Fold::new(&profile).count(&mut counts, &[Counted::Numbers(&ages), Counted::Names(&plans)], 2000).unwrap();
+    let judged = judged(&profile, &counts);
+    (judged, profile, counts)
+}
+
+/// What is said of both plans, where one window is enough and it takes 1,000 rows.
+fn judged(profile: &Profile, counts: &WindowCounts) -> Judged {
+    let rule = Rule { measure: Measure::Psi, threshold: 0.2, bins: NonZeroUsize::new(20).unwrap() };
+    let raise = Raise { windows: NonZeroUsize::MIN, of: NonZeroUsize::MIN };
+    let test = Test { alpha: 0.01, correction: Correction::None, min_samples: 400, raise };
+    let part = |name: &str| {
+        let (profile, counts) = profile.part(counts, "plan", name).unwrap();
+        let evidence = profile.weigh(counts, "age", &rule).unwrap();
+        let verdict = judge(&[(evidence.clone(), Standing::default())], &test).remove(0);
+        (format!("plan={name}"), BTreeMap::from([("age".to_owned(), (evidence, verdict))]))
+    };
+    Judged {
+        model: "m".into(),
+        window: 1,
+        reference: "r".into(),
+        at: moment(0),
+        rows: counts.rows(),
+        gaps: 0,
+        unreadable: 0,
+        late: 0,
+        columns: BTreeMap::new(),
+        segments: ["pro", "free"].map(part).into(),
+        performance: None,
+        drifted: true,
+        new_rows: 0,
+    }
 }
 
 #[test]
 fn each_part_of_the_rows_is_shown_with_what_its_columns_say() {
-    let (watch, profile, counts) = counted(600.0);
-    let all = segments(&watch, &profile, &counts, &["plan=pro/age".to_owned()]);
+    let (judged, profile, counts) = counted(600.0);
+    let all = segments(&judged, &profile, &counts);
     let [by_plan] = &all[..] else { panic!("{all:?}") };
     assert_eq!((by_plan.by.as_str(), &by_plan.columns[..]), ("plan", &["age".to_owned()][..]));
     let of = |part: &Part| (part.name.clone(), part.rows, part.then, part.now);
     let wanted = [("pro".to_owned(), 500, 0.25, 0.25), ("free".to_owned(), 1500, 0.75, 0.75)];
     assert_eq!(by_plan.parts.iter().map(of).collect::<Vec<_>>(), wanted);
-    let (pro, free) = (&by_plan.parts[0].differences[0], &by_plan.parts[1].differences[0]);
+    let (pro, free) = (&by_plan.parts[0].differences["age"], &by_plan.parts[1].differences["age"]);
     assert!(pro.drifted && pro.effect > 0.2 && pro.shape.is_some() && pro.measure == "PSI", "{pro:?}");
     assert!(!free.drifted && free.effect < 1e-9 && free.shape.is_none(), "{free:?}");
     let text = section(&all);
     assert!(text.contains("<b>age</b> where plan is <b>pro</b>: PSI") && text.contains("PSI, from 0.200"), "{text}");
     assert_eq!((section(&[]), drifted(&[])), (String::new(), String::new()));
-    assert_eq!(drifted(&all), " Of parts of the rows: age where plan is pro.");
+    assert_eq!(drifted(&all), " In parts of the rows there is drift: age where plan is pro.");
 }
 
 #[test]
 fn parts_that_were_counted_against_another_reference_are_not_shown() {
-    let (watch, profile, _) = counted(0.0);
-    let other = switchyard_drift::Fold::new(&profile.clone()).window();
-    assert_eq!(segments(&watch, &profile, &other, &[]).len(), 1, "a window without rows fits");
-    let kinds = BTreeMap::from([("age".to_owned(), switchyard_drift::Kind::Numbers)]);
-    let mut survey = switchyard_drift::Survey::new(&kinds, &[""; 0], std::num::NonZeroUsize::new(8).unwrap()).unwrap();
-    survey.see(&[switchyard_drift::Column::Numbers(&[1.0, 2.0])], 2).unwrap();
-    let foreign = switchyard_drift::Fold::new(&survey.frame().unwrap()).window();
-    assert_eq!(segments(&watch, &profile, &foreign, &[]).len(), 0);
+    let (judged, profile, _) = counted(0.0);
+    let other = Fold::new(&profile).window();
+    assert_eq!(segments(&judged, &profile, &other).len(), 1, "a window without rows fits");
+    let kinds = BTreeMap::from([("age".to_owned(), Kind::Numbers)]);
+    let mut survey = Survey::new(&kinds, &[""; 0], NonZeroUsize::new(8).unwrap()).unwrap();
+    survey.see(&[Counted::Numbers(&[1.0, 2.0])], 2).unwrap();
+    let foreign = Fold::new(&survey.frame().unwrap()).window();
+    assert_eq!(segments(&judged, &profile, &foreign).len(), 0);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use switchyard_drift::Widest;
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,8 @@ pub(super) struct Window {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) shape: Option<Shape>,
+    /// Where numbers of the reference and of the last window are furthest apart.
+    pub(super) widest: Option<Widest>,
     /// How the difference is measured, and from where on it counts.
     pub(super) measure: String,
     pub(super) threshold: f64,
@@ -82,8 +85,8 @@ pub(super) struct Part {
     /// Their share of all rows, in the reference and in the window.
     pub(super) then: f64,
     pub(super) now: f64,
-    /// Of each column that is compared.
-    pub(super) differences: Vec<Difference>,
+    /// By the columns that are compared.
+    pub(super) differences: BTreeMap<String, Difference>,
 }
 
 /// What the last window says of a column of a part.
@@ -93,6 +96,9 @@ pub(super) struct Difference {
     pub(super) effect: f64,
     pub(super) threshold: f64,
     pub(super) p: f64,
+    /// Whether there were rows enough to say anything.
+    pub(super) counted: bool,
+    pub(super) why: String,
     pub(super) drifted: bool,
     pub(super) shape: Option<Shape>,
 }
