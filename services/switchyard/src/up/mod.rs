@@ -125,7 +125,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
     let options = services(path, executors, usize::from(args.replicas), environment)?;
     let services = Services::start(&stack, &options).await?;
     let up = Up { stack, services, traces, local, trains };
-    place::announce(&up)?;
+    place::announce(&up, args.demo)?;
     Ok(up)
 }
 

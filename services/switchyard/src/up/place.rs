@@ -20,8 +20,8 @@ pub(super) fn write_fleet(stack: &Stack, fleet: &str) -> anyhow::Result<PathBuf>
 }
 
 /// Prints where everything is. Passwords stand only in a file that nobody else may read.
-pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
-    let Up { stack, services, traces, local, .. } = up;
+pub(super) fn announce(up: &Up, demo: bool) -> anyhow::Result<()> {
+    let Up { stack, services, traces, local, trains } = up;
     let env = environment(up)?;
     println!("NATS        {}   (a publisher is user {})", stack.nats().url(), Nats::publisher("default"));
     if let Some(query) = traces.query_url() {
@@ -40,6 +40,9 @@ pub(super) fn announce(up: &Up) -> anyhow::Result<()> {
     }
     println!("services    {}", services.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", "));
     println!("logs        {}", stack.folder().display());
+    if let (true, Err(why)) = (demo, trains) {
+        println!("skipped     the demo's model, which is not trained: {why}");
+    }
     println!("elsewhere   . {}   then: switchyard builds, switchyard publish FILE, switchyard trace ID", env.display());
     Ok(())
 }

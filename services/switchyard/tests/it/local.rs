@@ -69,13 +69,55 @@ async fn the_demo_runs_real_commands_and_each_build_ends_as_it_should() {
     assert_eq!(of(&folder(&said)), [0; 0], "no process is left");
 }
 
+/// As on a machine that has neither Python nor the program beside this one: what is missing is told at once, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_says_which_part_it_skips_and_why() {
+    let elsewhere = tempfile::tempdir_in(program().parent().unwrap()).unwrap();
+    let (linked, tools) = (elsewhere.path().join("switchyard"), elsewhere.path().join("tools"));
+    fs::hard_link(program(), &linked).unwrap();
+    fs::create_dir(&tools).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let there = std::env::split_paths(&path).filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    // Everything that is on PATH, as the servers may have to be built; the first of each name.
+    let there: Vec<PathBuf> = there.map(|entry| entry.path()).collect();
+    let is = |file: &Path, name: &str| file.file_name().is_some_and(|of| of == name);
+    for file in there.iter().filter(|file| !is(file, "python3") && !is(file, "switchyard-pipeline")) {
+        let _ = std::os::unix::fs::symlink(file, tools.join(file.file_name().unwrap()));
+    }
+    let python = there.iter().find(|file| is(file, "python3")).expect("python3 is there");
+    for (link, wanted) in [
+        (None, "python3 is not on PATH: install it"),
+        (Some(python), "switchyard-pipeline is neither beside this program nor on PATH: build it by `cargo build -p"),
+    ] {
+        if let Some(python) = link {
+            std::os::unix::fs::symlink(python, tools.join("python3")).unwrap();
+        }
+        let mut up = Command::new(&linked);
+        up.args(["up", "--demo"]).env("PATH", &tools).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut up = up.spawn().unwrap();
+        let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
+        let skipped = loop {
+            let line = lines.next_line().await.unwrap().expect("it says what it skips");
+            if line.starts_with("skipped ") {
+                break line;
+            }
+        };
+        assert!(skipped.contains("the demo's model") && skipped.contains(wanted), "{skipped}");
+        let end = Command::new("/bin/sh").args(["-c", "kill $0", &up.id().unwrap().to_string()]).status().await;
+        assert!(end.unwrap().success());
+        assert!(tokio::time::timeout(PATIENCE, up.wait()).await.unwrap().unwrap().success(), "it ends well when it is told to");
+    }
+}
+
 /// Trainings run in a program of their own, which nothing here links.
-async fn build_pipeline() {
+pub(crate) async fn build_pipeline() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--locked", "--package", "switchyard-pipeline"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(build.status().await.unwrap().success(), "switchyard-pipeline is built");
-    assert!(program().with_file_name("switchyard-pipeline").is_file(), "it stands beside the program");
+    let beside = program().with_file_name("switchyard-pipeline");
+    assert!(beside.is_file(), "it stands beside the program");
+    beside
 }
 
 #[tokio::test(flavor = "multi_thread")]
