@@ -1,6 +1,6 @@
 //! Where the bins of a histogram end: frozen when the reference is pinned, so that counts can be added.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,6 +55,11 @@ impl Edges {
     #[must_use]
     pub fn slots(&self) -> usize {
         self.0.len() + 1
+    }
+
+    /// The first edge alone.
+    pub(crate) fn first(&self) -> Arc<Self> {
+        Arc::new(Self(self.0.iter().copied().take(1).collect()))
     }
 
     /// The edges, rising.

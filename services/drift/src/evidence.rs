@@ -109,6 +109,14 @@ impl Reference {
         }
         Ok(Self::Numeric { histogram, deviation: deviation(&finite) })
     }
+
+    /// A column of the same kind that nothing is ever counted in, in as little room as that takes.
+    pub(crate) fn emptied(&self) -> Self {
+        match self {
+            Self::Numeric { histogram, .. } => Self::Numeric { histogram: histogram.emptied(), deviation: 0.0 },
+            Self::Categorical(categories) => Self::Categorical(Categories::new(categories.names())),
+        }
+    }
 }
 
 /// Weighs a window against the reference.

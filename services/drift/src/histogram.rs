@@ -93,6 +93,11 @@ impl Histogram {
         (counts.len() == edges.slots()).then_some(Self { edges, counts, beside })
     }
 
+    /// Nothing, with one edge of these.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::new(self.edges.first())
+    }
+
     /// Where the slots end, to share.
     pub(crate) fn shared_edges(&self) -> Arc<Edges> {
         Arc::clone(&self.edges)

@@ -116,6 +116,19 @@ impl Profile {
         }
     }
 
+    /// The same profile with the columns of another one, which are of other rows: a model's answers. Parts have none of those, and
+    /// where both have a column, its own stays.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        let names: Vec<String> = other.columns.keys().filter(|name| !self.columns.contains_key(*name)).cloned().collect();
+        for part in self.segments.values_mut().flat_map(BTreeMap::values_mut) {
+            let empty = |name: &String| Some((name.clone(), other.columns.get(name)?.emptied()));
+            part.columns.extend(names.iter().filter_map(empty));
+        }
+        self.columns.extend(other.columns.into_iter().filter(|(name, _)| names.contains(name)));
+        self
+    }
+
     /// One column as a window has seen it; `None` where either does not have it.
     #[must_use]
     pub fn column(&self, counts: &WindowCounts, name: &str) -> Option<Window> {

@@ -26,7 +26,9 @@ pub use diff::{Change, diff};
 pub use evaluate::{Better, Custom, Evaluate, GateRule, Limit, Metric, Performance, Serve, ServeEvent, Service};
 pub use key::run_key;
 pub use model::{Model, read, schema};
-pub use monitor::{Correction, Input, InputFormat, Labels, Monitor, Raise, Reference, Size, Statistic, Test, Watched, Window};
+pub use monitor::{
+    Correction, Input, InputFormat, Labels, Monitor, PREDICTION, Raise, Reference, Size, Statistic, Test, Watched, Window,
+};
 pub use params::Params;
 pub use policy::{Budget, Concurrency, Mode, Policy, Trigger};
 pub use preprocess::{Buckets, Defaults, Fill, Preprocess, Scale, Transform, Unseen};

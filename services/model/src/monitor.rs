@@ -12,6 +12,9 @@ use switchyard_file::{Content, Node, Place, Problems, Read, keys, single, words}
 
 use crate::{Fold, Performance};
 
+/// What the model's answers are called, among the columns that are watched and in files of predictions.
+pub const PREDICTION: &str = "prediction";
+
 keys! {
     written
     /// How what the model sees is compared with what it was trained on.
@@ -31,7 +34,8 @@ keys! {
         test: Test = "test",
         /// How many windows it takes.
         raise: Raise = "raise",
-        /// What is asked of a column; of features that are not named, KS or JS of 0.1; `none` of nothing.
+        /// What is asked of a column; of features that are not named, KS or JS of 0.1; `none` of nothing. `prediction`: what the
+        /// model answers.
         columns: BTreeMap<String, Watched> = "columns",
         /// Features by whose values rows are compared once more.
         segments: Vec<String> = "segments",
@@ -250,10 +254,11 @@ impl Watched {
 }
 
 impl Monitor {
-    /// What is asked of a feature.
+    /// What is asked of a feature, or of the model's answers: of those only where they are named.
     #[must_use]
     pub fn watched(&self, column: &str, numeric: bool) -> Watched {
-        self.columns.get(column).copied().unwrap_or(Watched::unsaid(numeric))
+        let unsaid = if column == PREDICTION { Watched::Not } else { Watched::unsaid(numeric) };
+        self.columns.get(column).copied().unwrap_or(unsaid)
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float64Array, cast::AsArray, types::Int32Type};
 use arrow_schema::DataType;
 use switchyard_drift::{Column as Counted, Fold, MISSING, MISSING_NAME, WindowCounts};
+use switchyard_model::PREDICTION;
 
 use crate::{
     error::{Error, Result},
-    table::{Column, Field, Format, Input, Kind, column_of, open_coded, read},
+    table::{Cell, Column, Field, Format, Input, Kind, column_of, names, open_coded, read},
 };
 
 /// How many rows are counted at once: few enough that a column of them stays close to the processor.
@@ -26,31 +27,52 @@ pub(crate) fn count(fold: &Fold, window: &mut WindowCounts, input: &Input) -> Re
 }
 
 fn by_rows(fold: &Fold, window: &mut WindowCounts, input: &Input) -> Result<()> {
-    let kind = |at| if fold.is_numeric(at) { Kind::Float } else { Kind::String };
-    let fields: Arc<[Field]> = fold.names().iter().enumerate().map(|(at, name)| Field::new(name, kind(at))).collect();
+    // JSON lines do not say which columns they have: answers that none of some rows has are not there.
+    let there = (input.format == Format::Csv).then(|| names(input)).transpose()?;
+    let (places, wanted) = wanted(fold, there.as_deref());
+    let kind = |at: &usize| if fold.is_numeric(*at) { Kind::Float } else { Kind::String };
+    let fields: Arc<[Field]> = places.iter().zip(wanted).map(|(at, name)| Field::new(name, kind(at))).collect();
     for batch in read(input, &fields)? {
         let batch = batch?;
-        let held: Vec<Held> = (0..fields.len()).map(|at| Held::of(fold, at, batch.column(at))).collect();
-        add(fold, window, &held, batch.rows())?;
+        let held = |(place, at): (usize, &usize)| {
+            let column = batch.column(place);
+            let answers = fold.names()[*at] == PREDICTION;
+            let none = answers && column.cells().all(|cell| matches!(cell, Cell::Missing));
+            (*at, if none { Held::Absent } else { Held::of(fold, *at, column) })
+        };
+        add(fold, window, places.iter().enumerate().map(held), batch.rows())?;
     }
     Ok(())
 }
 
 fn columnar(fold: &Fold, window: &mut WindowCounts, input: &Input) -> Result<()> {
-    let (reader, order) = open_coded(input, fold.names(), ROWS)?;
+    let (places, wanted) = wanted(fold, Some(&names(input)?));
+    let (reader, order) = open_coded(input, &wanted, ROWS)?;
     for batch in reader {
         let batch = batch?;
-        let held = |(at, place): (usize, &usize)| {
-            Held::of_array(fold, at, batch.column(*place)).map_err(|error| error.column(&fold.names()[at]))
+        let held = |(at, place): (&usize, &usize)| {
+            let held = Held::of_array(fold, *at, batch.column(*place)).map_err(|error| error.column(&fold.names()[*at]));
+            held.map(|held| (*at, held))
         };
-        let held = order.iter().enumerate().map(held).collect::<Result<Vec<_>>>()?;
-        add(fold, window, &held, batch.num_rows())?;
+        let held = places.iter().zip(&order).map(held).collect::<Result<Vec<_>>>()?;
+        add(fold, window, held.into_iter(), batch.num_rows())?;
     }
     Ok(())
 }
 
-fn add(fold: &Fold, window: &mut WindowCounts, held: &[Held], rows: usize) -> Result<()> {
-    let columns: Vec<Counted<'_>> = held.iter().map(Held::counted).collect();
+/// The columns that are read, and where they are in the profile: all, but what the model answered only where a file says it.
+fn wanted(fold: &Fold, there: Option<&[String]>) -> (Vec<usize>, Vec<String>) {
+    let is_there = |name: &String| there.is_none_or(|there| there.contains(name));
+    let all = fold.names().iter().enumerate();
+    all.filter(|(_, name)| *name != PREDICTION || is_there(name)).map(|(at, name)| (at, name.clone())).unzip()
+}
+
+fn add(fold: &Fold, window: &mut WindowCounts, held: impl Iterator<Item = (usize, Held)>, rows: usize) -> Result<()> {
+    let held: Vec<(usize, Held)> = held.collect();
+    let mut columns = vec![Counted::Absent; fold.names().len()];
+    for (at, held) in &held {
+        columns[*at] = held.counted();
+    }
     fold.count(window, &columns, rows).map_err(|error| Error::new(error.to_string()))
 }
 
@@ -62,6 +84,8 @@ enum Held {
     Numbers(Vec<f64>),
     /// Codes of names.
     Codes(Vec<u32>),
+    /// Nothing is said of it.
+    Absent,
 }
 
 impl Held {
@@ -113,6 +137,7 @@ impl Held {
             Self::Array(array) => Counted::Numbers(array.values()),
             Self::Numbers(values) => Counted::Numbers(values),
             Self::Codes(codes) => Counted::Codes(codes),
+            Self::Absent => Counted::Absent,
         }
     }
 }

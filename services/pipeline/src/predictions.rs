@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use switchyard_model::{Metric, Task};
+use switchyard_model::{Metric, PREDICTION, Task};
 
 use crate::{
     error::{Error, Result},
@@ -10,9 +10,6 @@ use crate::{
     preprocess::{Label, Truth},
     table::{Batch, Cell, Field, Format, Input, Kind, Rows, names, read, read_stored},
 };
-
-/// The column of a prediction.
-const PREDICTION: &str = "prediction";
 
 /// What begins the name of a class's probability.
 const CLASS: &str = "p_";

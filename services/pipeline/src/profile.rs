@@ -1,4 +1,4 @@
-//! The profile of a fold: what windows of the model's life are weighed against.
+//! The profile of a fold, and of what the model answers: what windows of the model's life are weighed against.
 
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
@@ -6,7 +6,7 @@ use switchyard_drift::{Column as Counted, Fold, Kind as Counts, MISSING, Profile
 
 use crate::{
     error::{Error, Result},
-    table::{Batch, Column, Field, Kind, read_stored},
+    table::{Batch, Column, Field, Input, Kind, Rows, read, read_stored},
 };
 
 /// Profiles the features of a file, in two passes.
@@ -16,16 +16,34 @@ use crate::{
 pub(crate) fn profile(path: &Path, features: &[Field], segments: &[String], bins: NonZeroUsize) -> Result<Profile> {
     let kinds: BTreeMap<String, Counts> = features.iter().map(|field| (field.name.clone(), counts(field.kind))).collect();
     let names: Vec<&str> = kinds.keys().map(String::as_str).collect();
-    let mut survey = Survey::new(&kinds, segments, bins).map_err(wrong)?;
-    for batch in read_stored(path, Some(&names))? {
-        let columns = Columns::of(&batch?, &kinds);
+    of_rows(&kinds, segments, bins, &|| read_stored(path, Some(&names)))
+}
+
+/// Profiles one column of a file that a command wrote.
+///
+/// # Errors
+/// As [`profile`].
+pub(crate) fn answers(input: &Input, field: &Field, bins: NonZeroUsize) -> Result<Profile> {
+    let kinds = BTreeMap::from([(field.name.clone(), counts(field.kind))]);
+    of_rows(&kinds, &[], bins, &|| read(input, &[field.clone()].into()))
+}
+
+fn of_rows(
+    kinds: &BTreeMap<String, Counts>,
+    segments: &[String],
+    bins: NonZeroUsize,
+    again: &dyn Fn() -> Result<Rows>,
+) -> Result<Profile> {
+    let mut survey = Survey::new(kinds, segments, bins).map_err(wrong)?;
+    for batch in again()? {
+        let columns = Columns::of(&batch?, kinds);
         columns.with(|counted| survey.see(counted, columns.rows))?;
     }
     let frame = survey.frame().map_err(wrong)?;
     let fold = Fold::new(&frame);
     let mut window = fold.window();
-    for batch in read_stored(path, Some(&names))? {
-        let columns = Columns::of(&batch?, &kinds);
+    for batch in again()? {
+        let columns = Columns::of(&batch?, kinds);
         columns.with(|counted| fold.count(&mut window, counted, columns.rows))?;
     }
     frame.filled(&window).map_err(wrong)

@@ -5,12 +5,9 @@ use std::num::NonZeroUsize;
 use serde_json::json;
 use switchyard_drift::{self as drift, Fold, Measure, Profile, Reference, Rule};
 use switchyard_events::content_digest;
-use switchyard_model::{Better, Correction, Limit, Model, Performance, Size, Statistic, Task, Watched, Window};
+use switchyard_model::{Better, Correction, Limit, Model, PREDICTION, Performance, Size, Statistic, Task, Watched, Window};
 
-use crate::{
-    ingest::{PREDICTION, Schema},
-    reference::Pinned,
-};
+use crate::{ingest::Schema, reference::Pinned};
 
 /// Into how many parts numbers are cut where a statistic needs parts: so few that chance does not fill them unevenly.
 const PARTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(19);
@@ -105,7 +102,7 @@ impl Watch {
     }
 }
 
-/// What is asked of each column: of features by the file, of the model's answers as of a feature that the file does not name.
+/// What is asked of each column that the reference has: of features, and of the model's answers where the file names them.
 fn rules(model: &Model, profile: &Profile) -> Vec<(String, Rule)> {
     let Some(monitor) = &model.monitor else { return Vec::new() };
     let rule = |(name, reference): (&String, &Reference)| {

@@ -57,6 +57,34 @@ fn without_a_shift_nothing_is_found() {
     assert!((0..500).all(quiet));
 }
 
+/// What a threshold alone makes of chance where rows are few: how often the index is 0.1 or more without any drift, as computed in
+/// 4,000 trials elsewhere. The verdict asks for certainty too.
+#[test]
+fn a_great_index_of_few_rows_is_no_alarm() {
+    let bound = binomial_bound(WINDOWS, ALPHA, 0.999);
+    for (parts, rows, wanted) in [(10, 100, 0.85), (10, 200, 0.37), (20, 200, 0.96), (20, 500, 0.19)] {
+        let mut draw = Draw(rows * parts);
+        let rule = Rule { measure: Measure::Psi, ..rule(0.1) };
+        let (mut great, mut alarms) = (0, 0);
+        for _ in 0..WINDOWS {
+            let (reference, window) = (even(parts, rows, &mut draw), even(parts, rows, &mut draw));
+            let evidence = weigh(&Reference::Categorical(reference), &Window::Categorical(window), &rule).unwrap();
+            great += u32::from(evidence.effect >= 0.1);
+            alarms += u32::from(judge(&[(evidence, Standing::default())], &test(1, 1))[0].turn.is_some());
+        }
+        let share = f64::from(great) / f64::from(WINDOWS);
+        println!("{parts} parts, {rows} rows: {share:.3} by the threshold alone, {alarms} alarms of {WINDOWS}; bound {bound}");
+        assert!((share - wanted).abs() < 0.04 && alarms <= bound, "{parts} parts, {rows} rows: {share}, {alarms}");
+    }
+}
+
+/// So many rows, each in one of the parts, which are of the same chance.
+fn even(parts: u64, rows: u64, draw: &mut Draw) -> Categories {
+    let mut counted = Categories::new((0..parts).map(|part| part.to_string()));
+    (0..rows).for_each(|_| counted.add(Some(&(draw.bits() % parts).to_string())));
+    counted
+}
+
 fn shifted(reference: &Reference, shift: f64, draw: &mut Draw) -> Window {
     let Reference::Numeric { histogram, .. } = reference else { panic!("numbers") };
     let mut window = Histogram::new(Arc::new(histogram.edges().clone()));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
-use switchyard_drift::{Column, Fold, Kind, MISSING, Profile, Reference, Survey, SurveyError, WindowCounts};
+use switchyard_drift::{Column, Fold, Kind, MISSING, Measure, Profile, Reference, Rule, Survey, SurveyError, WindowCounts};
 
 use crate::inputs::Draw;
 
@@ -61,6 +61,33 @@ fn a_segment_counts_the_rows_of_its_name_alone() {
     );
     let rows = |name| profile.part(&window, "plan", name).map(|(_, counts)| counts.rows());
     assert_eq!((rows("a"), rows("b"), rows("?"), window.rows()), (Some(2), Some(1), None, 5));
+}
+
+#[test]
+fn answers_stand_beside_the_columns_of_the_rows_and_in_no_part() {
+    let answers =
+        Survey::new(&BTreeMap::from([("prediction".to_owned(), Kind::Numbers)]), &[""; 0], NonZeroUsize::new(8).unwrap());
+    let mut answers = answers.unwrap();
+    let said: Vec<f64> = (0..100).map(f64::from).collect();
+    answers.see(&[Column::Numbers(&said)], said.len()).unwrap();
+    let frame = answers.frame().unwrap();
+    let mut counts = Fold::new(&frame).window();
+    Fold::new(&frame).count(&mut counts, &[Column::Numbers(&said)], said.len()).unwrap();
+    let (rows, answers) = (profile(), frame.filled(&counts).unwrap());
+    let both = rows.clone().beside(answers.clone());
+    assert_eq!((both.rows(), &both.columns()["prediction"]), (rows.rows(), &answers.columns()["prediction"]));
+    let read: Profile = serde_json::from_slice(&bytes(&both)).unwrap();
+    assert_eq!(read, both, "parts that do not fit are refused");
+    assert_eq!(both.clone().beside(answers), both);
+    let (fold, mut window) = (Fold::new(&both), Fold::new(&both).window());
+    let at = fold.names().iter().position(|name| name == "prediction").unwrap();
+    let mut columns = vec![Column::Absent; fold.names().len()];
+    columns[at] = Column::Numbers(&said);
+    fold.count_beside(&mut window, &columns, said.len()).unwrap();
+    let rule = Rule { measure: Measure::Ks, threshold: 0.1, bins: NonZeroUsize::new(20).unwrap() };
+    let evidence = both.weigh(&window, "prediction", &rule).unwrap();
+    assert_eq!((evidence.effect, evidence.rows, evidence.reference, window.rows()), (0.0, 100, 100, 0));
+    assert!(both.segments()["plan"].values().all(|part| part.columns().len() == both.columns().len()));
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use switchyard_file::{Desk, no_such};
 
-use crate::Model;
-
-/// The column of predictions, beside the key.
-const PREDICTION: &str = "prediction";
+use crate::{Model, PREDICTION};
 
 pub(super) fn check(model: &Model, desk: &mut Desk<'_>) {
     let (data, features) = (&model.data, &model.data.features);
@@ -24,6 +21,9 @@ pub(super) fn check(model: &Model, desk: &mut Desk<'_>) {
     if features.contains(&data.key) {
         let rule = format!("{:?} identifies the row: a model that sees it learns rows by heart; take it out", data.key);
         desk.add(&["data", "features"], rule);
+    }
+    if features.iter().any(|feature| feature == PREDICTION) {
+        desk.add(&["data", "features"], "\"prediction\" is what the model's answers are called: rename the column in the source");
     }
     if data.key == PREDICTION {
         desk.add(&["data", "key"], "is what commands write their predictions under: rename the column in the source");
@@ -53,7 +53,7 @@ fn check_named(model: &Model, desk: &mut Desk<'_>) {
         feature(&["evaluate", "slices"], column);
     }
     if let Some(monitor) = &model.monitor {
-        for column in monitor.columns.keys() {
+        for column in monitor.columns.keys().filter(|column| *column != PREDICTION) {
             feature(&["monitor", "columns", column], column);
         }
         for column in &monitor.segments {

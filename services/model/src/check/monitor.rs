@@ -3,7 +3,7 @@
 use switchyard_events::TimeLimit;
 use switchyard_file::Desk;
 
-use crate::{Model, Monitor, Size, Statistic, Transform, Trigger, Watched};
+use crate::{Model, Monitor, PREDICTION, Size, Statistic, Task, Transform, Trigger, Watched};
 
 /// Edges and counts of a column are kept for every window.
 const MOST_BINS: u32 = 4096;
@@ -59,14 +59,18 @@ fn check_monitor(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
     }
 }
 
-/// A column that is read as text has no measure of numbers.
+/// What is text, or read as text, has no measure of numbers.
 fn check_columns(model: &Model, monitor: &Monitor, desk: &mut Desk<'_>) {
     for (column, watched) in &monitor.columns {
-        let text = model.preprocess.columns.get(column).is_some_and(|transforms| Transform::read_as_text(transforms));
-        if text && let Watched::Over { statistic: statistic @ (Statistic::Ks | Statistic::Wasserstein), .. } = watched {
-            let rule =
-                format!("{} needs numbers, and the column is read as text for its preprocessing: use js", statistic.word());
-            desk.add(&["monitor", "columns", column], rule);
+        let why = if column == PREDICTION {
+            (model.data.label.task == Task::Multiclass).then_some("the model answers with classes")
+        } else {
+            let text = model.preprocess.columns.get(column).is_some_and(|transforms| Transform::read_as_text(transforms));
+            text.then_some("the column is read as text for its preprocessing")
+        };
+        if let (Some(why), Watched::Over { statistic: statistic @ (Statistic::Ks | Statistic::Wasserstein), .. }) = (why, watched)
+        {
+            desk.add(&["monitor", "columns", column], format!("{} needs numbers, and {why}: use js", statistic.word()));
         }
     }
 }

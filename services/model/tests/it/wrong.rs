@@ -82,15 +82,11 @@ fn names_without_anything_behind_them_are_refused() {
         ),
         ("columns: {age:", "columns: {agee:", "monitor.columns.agee: there is no feature \"agee\""),
         ("preprocess: {age:", "preprocess: {churned:", "preprocess.churned: \"churned\" is the label"),
-        ("gate: {metric: auc", "gate: {metric: auk", ""),
         ("fold: test", "fold: tset", "evaluate.fold: \"tset\" is none of train, eval, test"),
         ("features: [age, plan]", "features: [age, plan, customer_id]", "\"customer_id\" identifies the row"),
         ("features: [age, plan]", "features: [age, plan, age]", "\"age\" is named twice"),
-        ("{test: 0.15}", "{}", ""),
+        ("features: [age, plan]", "features: [age, plan, prediction]", "\"prediction\" is what the model's answers are called"),
     ] {
-        if !WHOLE.contains(from) {
-            continue;
-        }
         let error = changed(from, to);
         assert!(error.contains(wanted), "{from} -> {to}: {error}");
     }
@@ -99,6 +95,21 @@ fn names_without_anything_behind_them_are_refused() {
         error.contains("evaluate.gate.metric: there is no metric \"acu\" in evaluate.metrics: did you mean \"auc\"?"),
         "{error}"
     );
+}
+
+#[test]
+fn answers_are_watched_by_what_they_are() {
+    assert_eq!(changed("columns: {age:", "columns: {prediction: {ks: 0.2}, age:"), "");
+    let classes = |statistic: &str| {
+        format!(
+            "{}monitor: {{columns: {{prediction: {{{statistic}: 0.2}}}}}}\n",
+            LEAST.replace("task: binary", "task: multiclass")
+        )
+    };
+    let error = errors(&classes("ks"));
+    let wanted = "monitor.columns.prediction: ks needs numbers, and the model answers with classes: use js";
+    assert!(error.contains(wanted), "{error}");
+    assert!(read(&classes("js")).is_ok());
 }
 
 #[test]

@@ -19,10 +19,10 @@ use crate::{
 };
 
 impl<'a> Job<'a> {
-    pub(super) fn hand_over(&self, done: &Done<'a>, rated: &Rated) -> Result<RunResult> {
+    pub(super) fn hand_over(&self, done: &Done<'a>, profiled: &Made<'a>, rated: &Rated) -> Result<RunResult> {
         let begun = std::time::Instant::now();
-        let artifacts = self.artifacts(done, rated).map_err(|error| error.at("hand over"))?;
-        let record = self.record(done, rated, artifacts)?;
+        let artifacts = self.artifacts(done, profiled, rated).map_err(|error| error.at("hand over"))?;
+        let record = self.record((done, profiled), rated, artifacts)?;
         // The record comes last: who finds it finds everything.
         let bytes = serde_json::to_vec_pretty(&record).map_err(|error| Error::new(error.to_string()))?;
         self.store.put_bytes(&path(&record.run, NAME), &bytes).map_err(|error| error.at("hand over"))?;
@@ -45,13 +45,13 @@ impl<'a> Job<'a> {
     }
 
     /// Copies what the run made into its folder.
-    fn artifacts(&self, done: &Done<'a>, rated: &Rated) -> Result<BTreeMap<String, Kept>> {
+    fn artifacts(&self, done: &Done<'a>, profiled: &Made<'a>, rated: &Rated) -> Result<BTreeMap<String, Kept>> {
         let predictions = self.predictions();
         let predicted = done.predicted.as_ref().unwrap_or(&done.trained);
         let files = [
             ("model", &done.trained),
             ("preprocessing.json", &done.preprocessed),
-            ("profile.json", &done.profiled),
+            ("profile.json", profiled),
             (predictions.as_str(), predicted),
         ];
         let mut artifacts = BTreeMap::new();
@@ -66,8 +66,8 @@ impl<'a> Job<'a> {
         Ok(artifacts)
     }
 
-    fn record(&self, done: &Done<'a>, rated: &Rated, artifacts: BTreeMap<String, Kept>) -> Result<Record> {
-        let model = self.model;
+    fn record(&self, made: Whole<'_, 'a>, rated: &Rated, artifacts: BTreeMap<String, Kept>) -> Result<Record> {
+        let (model, done) = (self.model, made.0);
         let said: Said = done.fetched.note()?;
         let train = &model.train;
         let rows: Rows = done.split.note()?;
@@ -93,28 +93,31 @@ impl<'a> Job<'a> {
             metrics: rated.candidate.metrics.clone(),
             champion: rated.champion.as_ref().map(|measured| measured.metrics.clone()).unwrap_or_default(),
             artifacts,
-            steps: steps(done).map(|(step, made)| (step.to_owned(), made.digests())).collect(),
+            steps: steps(made).map(|(step, made)| (step.to_owned(), made.digests())).collect(),
             digest: String::new(),
-            took: took(done, rated),
+            took: took(made, rated),
         }
         .digested()
     }
 }
 
-fn steps<'d, 'a>(done: &'d Done<'a>) -> impl Iterator<Item = (&'static str, &'d Made<'a>)> {
+/// All steps, and the one that comes after what is measured.
+type Whole<'d, 'a> = (&'d Done<'a>, &'d Made<'a>);
+
+fn steps<'d, 'a>((done, profiled): Whole<'d, 'a>) -> impl Iterator<Item = (&'static str, &'d Made<'a>)> {
     let all = [
         ("fetch", Some(&done.fetched)),
         ("split", Some(&done.split)),
         ("preprocess", Some(&done.preprocessed)),
-        ("profile", Some(&done.profiled)),
+        ("profile", Some(profiled)),
         ("train", Some(&done.trained)),
         ("predict", done.predicted.as_ref()),
     ];
     all.into_iter().filter_map(|(step, made)| Some((step, made?)))
 }
 
-fn took(done: &Done<'_>, rated: &Rated) -> BTreeMap<String, Took> {
-    let made = steps(done).map(|(step, made)| (step, made.took, made.cached));
+fn took(made: Whole<'_, '_>, rated: &Rated) -> BTreeMap<String, Took> {
+    let made = steps(made).map(|(step, made)| (step, made.took, made.cached));
     let all = made.chain(rated.took.iter().copied());
     all.map(|(step, took, cached)| (step.to_owned(), Took { seconds: took.as_secs_f64(), cached })).collect()
 }

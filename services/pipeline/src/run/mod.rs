@@ -5,6 +5,7 @@ mod fetch;
 mod files;
 mod hand_over;
 mod preprocess;
+mod profile;
 mod rated;
 mod record;
 mod rival;
@@ -29,11 +30,14 @@ use crate::{
 };
 pub(crate) use record::Record;
 
-/// How many steps are told of.
-const STEPS: usize = 9;
+/// How many steps are told of in any case: fetch, split, preprocess, profile, train, evaluate, gate.
+const STEPS: usize = 7;
 
 /// The longest that a run without a limit may take: its executor's own limit holds.
 const FOREVER: Duration = Duration::from_hours(365 * 24);
+
+/// How much earlier than its build a run ends at most.
+const EARLIER: Duration = Duration::from_secs(15);
 
 /// Who asks for a run.
 pub(crate) enum Asked {
@@ -64,7 +68,7 @@ struct Done<'a> {
     fetched: Made<'a>,
     split: Made<'a>,
     preprocessed: Made<'a>,
-    profiled: Made<'a>,
+    columns: Made<'a>,
     trained: Made<'a>,
     predicted: Option<Made<'a>>,
 }
@@ -76,7 +80,7 @@ struct Done<'a> {
 pub(crate) fn run(model: &Model, asked: Asked, quiet: bool) -> Result<RunResult> {
     let store = Place::open(&model.store.url, crate::place::Use::Store)?;
     let cache = Cache::of(&store)?;
-    let progress = Progress::new(STEPS, quiet);
+    let progress = Progress::new(STEPS + predictions(model, &asked), quiet);
     let job = Job::begin(model, asked, &store, &cache, &progress)?;
     let result = job.run();
     progress.clear();
@@ -85,7 +89,7 @@ pub(crate) fn run(model: &Model, asked: Asked, quiet: bool) -> Result<RunResult>
 
 impl<'a> Job<'a> {
     fn begin(model: &'a Model, asked: Asked, store: &'a Place, cache: &'a Cache<'a>, progress: &'a Progress) -> Result<Self> {
-        let deadline = Instant::now() + model.train.timeout.map_or(FOREVER, TimeLimit::duration);
+        let deadline = Instant::now() + limit(model, &asked);
         let folder = match &model.train.code {
             None => std::env::current_dir().map_err(|error| Error::new(format!("cannot find the working folder: {error}")))?,
             Some(code) => {
@@ -108,20 +112,21 @@ impl<'a> Job<'a> {
         let done = self.steps()?;
         let preprocessing = Preprocessing::read(&read(&done.preprocessed.file("preprocessing.json")?)?)?;
         let rated = self.rate(&done, &preprocessing)?;
-        self.hand_over(&done, &rated)
+        let profiled = self.profile(&done)?;
+        self.hand_over(&done, &profiled, &rated)
     }
 
     fn steps(&self) -> Result<Done<'a>> {
         let fetched = self.fetch()?;
         let split = self.split(&fetched)?;
         let preprocessed = self.preprocess(&fetched, &split)?;
-        let profiled = self.profile(&fetched, &split)?;
+        let columns = self.survey(&fetched, &split)?;
         let trained = self.train(&preprocessed)?;
         let predicted = match &self.model.predict {
             None => None,
             Some(_) => Some(self.predict("predict", (&trained.file("model")?, &trained.kept("model")?.sha256), &preprocessed)?),
         };
-        Ok(Done { fetched, split, preprocessed, profiled, trained, predicted })
+        Ok(Done { fetched, split, preprocessed, columns, trained, predicted })
     }
 
     fn tell(&self, step: &str, what: &str, made: &Made<'_>) {
@@ -134,6 +139,24 @@ impl<'a> Job<'a> {
 
     fn evaluated(&self) -> Fold {
         self.model.evaluated()
+    }
+}
+
+/// How many more there are: the candidate predicts, and the champion does.
+fn predictions(model: &Model, asked: &Asked) -> usize {
+    let rival = match asked {
+        Asked::Build(request) => request.champion.is_some(),
+        Asked::Hand { champion } => champion.is_some(),
+    };
+    usize::from(model.predict.is_some()) * (1 + usize::from(rival))
+}
+
+/// How long a run may take. One in a build ends itself a little before that is ended: it knows where it was, and says so.
+fn limit(model: &Model, asked: &Asked) -> Duration {
+    let limit = model.train.timeout.map_or(FOREVER, TimeLimit::duration);
+    match asked {
+        Asked::Build(_) => limit.saturating_sub((limit / 20).min(EARLIER)),
+        Asked::Hand { .. } => limit,
     }
 }
 

@@ -1,6 +1,6 @@
-//! The steps that turn folds into what commands are given and windows are compared with.
+//! The step that turns folds into what commands are given.
 
-use std::{num::NonZeroUsize, path::Path};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use switchyard_model::Fold;
@@ -10,13 +10,9 @@ use crate::{
     cache::Made,
     error::{Error, Result, Tried},
     preprocess::{Applier, Fit, Parts, Preprocessing, fit},
-    profile::profile,
     split::{FOLDS, name},
-    table::{Field, read_stored, writer},
+    table::{read_stored, writer},
 };
-
-/// How many parts a column is cut into where nothing says so.
-const BINS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 impl<'a> Job<'a> {
     pub(super) fn preprocess(&self, fetched: &Made<'a>, split: &Made<'a>) -> Result<Made<'a>> {
@@ -81,25 +77,5 @@ impl<'a> Job<'a> {
             sink.write(&applier.apply(&batch?)?)?;
         }
         sink.close()
-    }
-
-    pub(super) fn profile(&self, fetched: &Made<'a>, split: &Made<'a>) -> Result<Made<'a>> {
-        let monitor = self.model.monitor.as_ref();
-        let (fold, bins) = monitor.map_or((Fold::Train, BINS), |monitor| {
-            (monitor.reference.fold, NonZeroUsize::try_from(monitor.reference.bins).unwrap_or(BINS))
-        });
-        let segments = monitor.map(|monitor| monitor.segments.clone()).unwrap_or_default();
-        let from = json!({"bins": bins, "segments": segments, "features": self.model.data.features}).to_string();
-        let made = self.cache.step("profile", &[&split.kept(&raw(fold))?.sha256, &from], |folder| {
-            let said: Said = fetched.note()?;
-            let wanted = |field: &Field| self.model.data.features.contains(&field.name);
-            let features: Vec<Field> = said.fields.into_iter().filter(wanted).collect();
-            let profile = profile(&split.file(&raw(fold))?, &features, &segments, bins)?;
-            let bytes = serde_json::to_vec(&profile).map_err(|error| Error::new(error.to_string()))?;
-            std::fs::write(folder.join("profile.json"), bytes).tried("write", "profile.json")?;
-            Ok(json!({"columns": features.len()}))
-        })?;
-        self.tell("profile", &format!("of the fold {}", name(fold)), &made);
-        Ok(made)
     }
 }

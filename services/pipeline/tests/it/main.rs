@@ -14,6 +14,7 @@ mod desk;
 mod kept;
 mod killed;
 mod memory;
+mod progress;
 mod run;
 mod same;
 mod server;

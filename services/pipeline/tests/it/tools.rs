@@ -98,8 +98,33 @@ fn a_profile_counts_its_own_training_fold_to_its_own_counts() {
     let counts: Value = serde_json::from_str(&good(&desk, &["count", "--profile", &profile, "train.parquet"])).unwrap();
     let profile: Value = serde_json::from_slice(&fs::read(desk.path(&profile)).unwrap()).unwrap();
     assert_eq!(counts["rows"], profile["rows"]);
-    let numbers = &counts["columns"][1]["numbers"]["slots"];
+    // The columns are in the order of their names: plan, prediction, score.
+    let numbers = &counts["columns"][2]["numbers"]["slots"];
     assert_eq!(*numbers, profile["columns"]["score"]["numeric"]["histogram"]["counts"]);
+}
+
+/// The answers about the evaluated fold are the reference of what the model will answer; a file need not say any.
+#[test]
+fn answers_are_profiled_and_counted_where_a_file_has_them() {
+    let (desk, run) = ran();
+    let path = format!("store/runs/{run}/profile.json");
+    let profile: Value = serde_json::from_slice(&fs::read(desk.path(&path)).unwrap()).unwrap();
+    let of = |counts: &Value| counts.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    let kept = desk.kept(&format!("runs/{run}"));
+    let (_, predictions) = kept.iter().find(|(path, _)| path.ends_with("predictions.csv")).unwrap();
+    let answered = text(predictions).lines().count() as u64 - 1;
+    assert_eq!(of(&profile["columns"]["prediction"]["numeric"]["histogram"]["counts"]), answered);
+    assert!(answered > 0 && answered < profile["rows"].as_u64().unwrap());
+    desk.write("with.csv", "score,plan,prediction\n0.5,free,0.25\n0.5,free,\n");
+    desk.write("with.jsonl", "{\"score\":0.5,\"plan\":\"free\",\"prediction\":0.25}\n{\"score\":0.5,\"plan\":\"free\"}\n");
+    desk.write("without.csv", "score,plan\n0.5,free\n0.5,free\n");
+    desk.write("without.jsonl", "{\"score\":0.5,\"plan\":\"free\"}\n{\"score\":0.5,\"plan\":\"free\"}\n");
+    for (file, wanted) in [("with.csv", (1, 1)), ("with.jsonl", (1, 1)), ("without.csv", (0, 0)), ("without.jsonl", (0, 0))] {
+        let counts: Value = serde_json::from_str(&good(&desk, &["count", "--profile", &path, file])).unwrap();
+        let prediction = &counts["columns"][1]["numbers"];
+        let missing = prediction["missing"].as_u64().unwrap_or(0);
+        assert_eq!(((of(&prediction["slots"]), missing), &counts["rows"]), (wanted, &2.into()), "{file}: {counts}");
+    }
 }
 
 #[test]

@@ -3,9 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use switchyard_drift::{Column, Fold, MISSING, MISSING_NAME};
-
-/// The column of the model's answers, where the reference has one.
-pub const PREDICTION: &str = "prediction";
+use switchyard_model::PREDICTION;
 
 /// What is read out of rows: the columns of the reference, and what labels and windows go by.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, PREDICTION, Schema};
+pub use batch::{Batch, Schema};
 pub use labels::Labelled;
 pub use unreadable::Unreadable;
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use switchyard_drift::{Evidence, Measure, MergeError, Standing, Verdict, WindowCounts, judge};
+use switchyard_model::PREDICTION;
 
 use super::state::Part;
 use crate::{
     Watch,
-    ingest::PREDICTION,
     judged::{Judged, Performed},
 };
 

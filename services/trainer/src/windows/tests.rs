@@ -110,7 +110,7 @@ fn a_window_of_time_waits_for_late_rows_and_no_longer() {
 
 #[test]
 fn request_and_response_share_id_and_source_and_both_count() {
-    let watch = watch(ROW_WINDOWS);
+    let watch = watch("{window: {rows: 100}, minSamples: 20, columns: {prediction: {ks: 0.1}}}");
     let mut state = State::begin(&watch, 0);
     let (request, response) = (r#"{"instances": [[0.5, 0.5, "pro"]]}"#, r#"{"predictions": [0.75]}"#);
     let now = Timestamp::UNIX_EPOCH;
