@@ -9,6 +9,7 @@
 )]
 
 mod alerts;
+mod bad_data;
 mod bad_input;
 mod cancel;
 mod cli;
@@ -16,6 +17,8 @@ mod config;
 mod demo;
 mod doctor;
 mod faults;
+mod ingest;
+mod lake;
 mod local;
 mod model;
 mod pipeline;

@@ -3,7 +3,13 @@
 //! What `switchyard-pipeline` would do with data is done here by a script of a few lines: the decisions are what is tried.
 
 use std::{
-    collections::BTreeMap, fs, num::NonZeroUsize, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration,
+    collections::BTreeMap,
+    fs,
+    num::NonZeroUsize,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -64,7 +70,7 @@ pub(crate) struct School {
     pub(crate) stack: Stack,
     pub(crate) services: Services,
     pub(crate) bus: Bus,
-    home: PathBuf,
+    pub(crate) home: PathBuf,
 }
 
 impl School {
@@ -74,33 +80,49 @@ impl School {
 
     /// With Jaeger or without, and so many of each service.
     pub(crate) async fn of(jaeger: bool, replicas: usize) -> Self {
-        let executors = vec!["local".to_owned()];
-        let options = StackOptions { executors: executors.clone(), jaeger, ..StackOptions::default() };
-        let stack = Stack::start(&options).await.unwrap();
+        let stack = Self::stack(jaeger).await;
         let home = stack.folder().join("school");
         fs::create_dir_all(home.join("bin")).unwrap();
         let script = home.join("bin/switchyard-pipeline");
         fs::write(&script, PIPELINE.replace("home=HOME", &format!("home={}", home.display()))).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(home.join("profile.json"), profile()).unwrap();
+        Self::begin(stack, &script, replicas).await
+    }
+
+    /// With the real `switchyard-pipeline`, whose trainings come to something.
+    pub(crate) async fn real() -> Self {
+        let stack = Self::stack(false).await;
+        fs::create_dir_all(stack.folder().join("school")).unwrap();
+        Self::begin(stack, &crate::local::build_pipeline().await, 1).await
+    }
+
+    async fn stack(jaeger: bool) -> Stack {
+        let options = StackOptions { executors: vec!["local".to_owned()], jaeger, ..StackOptions::default() };
+        Stack::start(&options).await.unwrap()
+    }
+
+    async fn begin(stack: Stack, pipeline: &Path, replicas: usize) -> Self {
         let fleet = stack.folder().join("fleet.yaml");
         fs::write(&fleet, FLEET).unwrap();
+        let path = format!("{}:{}", pipeline.parent().unwrap().display(), std::env::var("PATH").unwrap());
         let environment = [
             ("SWITCHYARD_BUILDS", stack.folder().join("builds").display().to_string()),
-            ("SWITCHYARD_PIPELINE", script.display().to_string()),
+            ("SWITCHYARD_PIPELINE", pipeline.display().to_string()),
             ("SWITCHYARD_TICK_SECONDS", "1".to_owned()),
             ("SWITCHYARD_SWEEP_SECONDS", "1".to_owned()),
             ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
-            ("PATH", format!("{}:{}", home.join("bin").display(), std::env::var("PATH").unwrap())),
+            ("PATH", path),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let options = ServicesOptions { program: program(), fleet, executors, replicas, environment };
+        let options = ServicesOptions { program: program(), fleet, executors: vec!["local".to_owned()], replicas, environment };
         let services = Services::start(&stack, &options).await.unwrap();
         let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
+        let home = stack.folder().join("school");
         Self { stack, services, bus, home }
     }
 
-    fn trainer(&self) -> &Server {
+    pub(crate) fn trainer(&self) -> &Server {
         self.services.get("trainer-0").unwrap()
     }
 
@@ -174,7 +196,7 @@ impl School {
         .await
     }
 
-    async fn count(&self, model: &str, what: &str) -> usize {
+    pub(crate) async fn count(&self, model: &str, what: &str) -> usize {
         self.told(model).await.iter().filter(|(name, ..)| name == what).count()
     }
 
@@ -188,7 +210,7 @@ impl School {
     }
 
     /// What an operator's command prints.
-    async fn model(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn model(&self, arguments: &[&str]) -> String {
         let (well, said) = self.said(arguments).await;
         assert!(well, "model {arguments:?}: {said}");
         said
@@ -210,12 +232,12 @@ impl School {
         (output.status.success(), said)
     }
 
-    async fn record(&self, model: &str) -> Record {
+    pub(crate) async fn record(&self, model: &str) -> Record {
         let (bytes, _) = self.bus.state(&format!("policy.{model}")).await.unwrap().unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
-    async fn champion(&self, model: &str) -> Option<String> {
+    pub(crate) async fn champion(&self, model: &str) -> Option<String> {
         let (bytes, _) = self.bus.state(&Registry::key(model)).await.unwrap()?;
         serde_json::from_slice::<Registry>(&bytes).unwrap().champion.map(|crown| crown.run)
     }
@@ -316,29 +338,30 @@ async fn cooldown_budget_and_concurrency_hold_when_the_trainer_is_killed() {
     school.apply("waits", "{mode: auto, triggers: [drift], concurrency: queue}").await;
     school.says("stops", "hang");
     school.apply("stops", "{mode: auto, triggers: [drift], concurrency: cancel-previous}").await;
+    school.says("skips", "hang");
+    school.apply("skips", "{mode: auto, triggers: [drift], concurrency: skip}").await;
+    // For a run that is under way its whole limit of 20 minutes is set aside.
+    school.says("pays", "hang");
+    school.apply("pays", "{mode: auto, triggers: [drift], concurrency: queue, budget: {podHours: 0.5, per: 1d}}").await;
     for model in ["cools", "saves"] {
         school.until_told(model, "retraining.finished", Some("promoted"), 1).await;
         school.data(model, "second");
     }
-    for model in ["waits", "stops"] {
+    for model in ["waits", "stops", "skips", "pays"] {
         until("it is trained", PATIENCE, async || (school.ran(model) == 1).then_some(())).await;
         school.data(model, "second");
     }
     school.kill().await;
-    for (model, now) in [("cools", false), ("saves", true), ("waits", true)] {
-        school.retrain(model, now).await;
+    let kept = [("cools", "cooldown"), ("saves", "budget"), ("waits", "queued"), ("skips", "running"), ("pays", "budget")];
+    for times in 1..=2 {
+        for (model, reason) in kept {
+            // In a hurry a cooldown is passed over, and nothing else.
+            school.retrain(model, times == 1 && model != "cools").await;
+            school.until_told(model, "retraining.skipped", Some(reason), times).await;
+        }
+        school.kill().await;
     }
-    school.until_told("cools", "retraining.skipped", Some("cooldown"), 1).await;
-    school.until_told("saves", "retraining.skipped", Some("budget"), 1).await;
-    school.until_told("waits", "retraining.skipped", Some("queued"), 1).await;
-    school.kill().await;
-    for model in ["cools", "saves", "waits"] {
-        school.retrain(model, false).await;
-    }
-    school.until_told("cools", "retraining.skipped", Some("cooldown"), 2).await;
-    school.until_told("saves", "retraining.skipped", Some("budget"), 2).await;
-    school.until_told("waits", "retraining.skipped", Some("queued"), 2).await;
-    assert_eq!(["cools", "saves", "waits"].map(|model| school.ran(model)), [1, 1, 1]);
+    assert_eq!(kept.map(|(model, _)| school.ran(model)), [1; 5]);
 
     school.says("stops", "passed");
     school.retrain("stops", true).await;
