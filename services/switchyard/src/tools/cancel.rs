@@ -51,7 +51,8 @@ async fn unseen(bus: &Bus, id: &str, tenant: Option<&str>) -> anyhow::Result<Str
     Ok(format!("build {build} is asked to stop; the ledger has not seen it yet"))
 }
 
-async fn request(bus: &Bus, build: &BuildKey, tenant: &str, trace: &str) -> anyhow::Result<()> {
+/// Asks for a build to be stopped, as its tenant would.
+pub(super) async fn request(bus: &Bus, build: &BuildKey, tenant: &str, trace: &str) -> anyhow::Result<()> {
     let request = CancelRequested { build: build.clone() };
     // Each asking is a request of its own: an earlier one may have been refused.
     let id = uuid::Uuid::new_v4().to_string();

@@ -3,23 +3,23 @@
 //! The proof is a build like any other, through router, launcher and reaper: it says which kernel is under it, and the cluster
 //! says which kernel is under its node.
 
+mod probe;
 mod verdict;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use serde_json::json;
-use switchyard_bus::{Bus, Events as _, Ledger as _};
-use switchyard_events::{BuildKey, CdEvent, Heartbeat, Outgoing, Record, ci};
+use switchyard_bus::Bus;
+use switchyard_events::Heartbeat;
 use switchyard_executor::{Class, Kubernetes};
 use switchyard_fleet::{Executor, Plugin};
-use tokio::time::Instant;
 
 use super::{Session, Told, run_to, term};
 use crate::services::{fleet, named};
-use verdict::{Probe, Verdict, verdict};
+use probe::Probe;
+use verdict::{Verdict, verdict};
 
 /// Settings of `doctor`.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,19 +37,13 @@ pub(crate) struct Args {
     /// Whose build the probe is.
     #[arg(long, env = "SWITCHYARD_TENANT", default_value = "default")]
     tenant: String,
-    /// How long the probe may take, in seconds.
+    /// How long the probe may take, in seconds; after that it is cancelled.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
 }
 
 /// Neither proven nor disproved.
 const CANNOT_TELL: u8 = 3;
-
-const SOURCE: &str = "/switchyard/doctor";
-
-/// The result of the probe is what it sees of its kernel.
-const PROBE: &str =
-    r#"printf '{"kernel":"%s","boot":"%s"}' "$(uname -r)" "$(cat /proc/sys/kernel/random/boot_id)" >/dev/termination-log"#;
 
 pub(crate) fn doctor(told: &Told<Args>) -> ExitCode {
     let args = &told.args;
@@ -71,9 +65,7 @@ async fn examine(bus: &Bus, executor: &Executor, args: &Args) -> anyhow::Result<
     for line in heartbeats(bus, &executor.name).await? {
         say(&line)?;
     }
-    let build = publish(bus, args).await?;
-    say(&format!("probe: build {build}"))?;
-    let record = ended(bus, &build, Duration::from_secs(args.patience)).await?;
+    let record = probe::run(bus, args).await?;
     let end = record.latest().and_then(|attempt| attempt.decided.as_ref()).context("the probe has no end")?;
     let Some(node) = &end.node else {
         bail!("the probe ran nowhere: {}", end.message.as_deref().unwrap_or("no reason is known"))
@@ -141,30 +133,4 @@ fn line(beat: &Heartbeat) -> String {
         count(beat.slots),
         count(beat.free)
     )
-}
-
-async fn publish(bus: &Bus, args: &Args) -> anyhow::Result<BuildKey> {
-    let id = uuid::Uuid::new_v4().to_string();
-    let build = json!({"build": {
-        "image": args.image, "cpu": "micro", "ram": "micro", "timeout": "5m", "job": "doctor",
-        "annotations": {"screwdriver.cd/executor": args.executor},
-        "steps": [{"name": "probe", "run": PROBE}],
-    }});
-    let event_type = "dev.cdevents.build.queued.0.3.0";
-    let event = CdEvent::new(event_type, &id, SOURCE, Timestamp::now(), &id).custom_data(&build)?.to_cloudevent()?;
-    bus.publish(Outgoing { subject: ci(&args.tenant, event_type), event, once: false }).await?;
-    Ok(BuildKey::of(SOURCE, &id, &id))
-}
-
-async fn ended(bus: &Bus, build: &BuildKey, patience: Duration) -> anyhow::Result<Record> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some((record, _)) = bus.read(build).await?.filter(|(record, _)| record.is_closed()) {
-            return Ok(record);
-        }
-        if Instant::now() > deadline {
-            bail!("the probe has not ended within {} s; `switchyard builds {build}` tells how far it is", patience.as_secs());
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
 }

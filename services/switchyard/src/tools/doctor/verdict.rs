@@ -1,14 +1,8 @@
 //! The decision: whether a probe ran in a virtual machine of its own.
 
-use serde::Deserialize;
 use switchyard_executor::Machine;
 
-/// What the probe saw of the kernel under it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Probe {
-    pub(super) kernel: String,
-    pub(super) boot: String,
-}
+use super::Probe;
 
 /// Whether the probe was isolated.
 #[derive(Clone, Debug, PartialEq, Eq)]
