@@ -2,7 +2,8 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, ValidationDirective};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, ValidationDirective};
 use serde_json::{Value, json};
 use switchyard_dev::{ClusterUser, ControlPlane, Tool, Tools, nats_permissions};
 use tokio::process::Command;
@@ -116,10 +117,7 @@ async fn the_chart_is_taken_by_the_api_server_and_holds_what_its_values_say() {
     assert_eq!(value("SWITCHYARD_SCREWDRIVER_KEY"), Some("/run/switchyard/screwdriver/private-key.pem"));
     let mounted = container["volumeMounts"].as_array().unwrap();
     assert!(mounted.iter().any(|mount| mount["mountPath"] == "/etc/switchyard/secrets/east"), "{mounted:?}");
-    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-    assert!(container["livenessProbe"].is_object() && container["readinessProbe"].is_object());
-    assert!(container["resources"]["limits"]["memory"].is_string());
+    each_pod_is_restricted_and_limited(&client, &objects).await;
     assert_eq!(named(&objects, "Deployment", "yard-router")["spec"]["template"]["spec"]["automountServiceAccountToken"], false);
     let roles =
         objects.iter().filter(|object| object["kind"] == "Role").map(|role| role["metadata"]["namespace"].as_str().unwrap());
@@ -127,9 +125,36 @@ async fn the_chart_is_taken_by_the_api_server_and_holds_what_its_values_say() {
     plane.stop().await;
 }
 
+/// Every pod of the chart is one that Kubernetes' strictest profile takes (not root, no capability, nothing of the node), has its
+/// resources, and is asked how it is.
+async fn each_pod_is_restricted_and_limited(client: &kube::Client, objects: &[Value]) {
+    let strict = json!({"name": "strict", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}});
+    apply(client, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": strict})).await;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "strict");
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let of_pod = |spec: &Value| serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).unwrap();
+    let privileged = json!({"containers": [{"name": "a", "image": "a", "securityContext": {"privileged": true}}]});
+    assert!(pods.create(&dry, &of_pod(&privileged)).await.unwrap_err().to_string().contains("PodSecurity"));
+    let services = objects.iter().filter(|object| object["spec"]["template"].is_object());
+    assert_eq!(services.clone().count(), 7, "six Deployments and a Job");
+    for service in services {
+        let (name, spec) = (&service["metadata"]["name"], &service["spec"]["template"]["spec"]);
+        pods.create(&dry, &of_pod(spec)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(spec["containers"].as_array().unwrap().len(), 1);
+        let container = &spec["containers"][0];
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{name}");
+        let sizes = ["/requests/cpu", "/requests/memory", "/limits/memory"].map(|size| container["resources"].pointer(size));
+        assert!(sizes.iter().all(Option::is_some), "{name}: {sizes:?}");
+        let asked = ["livenessProbe", "readinessProbe"].map(|probe| container[probe]["httpGet"]["path"].as_str());
+        let wanted = if service["kind"] == "Job" { [None, None] } else { [Some("/livez"), Some("/readyz")] };
+        assert_eq!(asked, wanted, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_chart_gives_the_permissions_that_all_tests_run_under() {
     let objects = rendered("{}").await;
+    assert!(!objects.iter().any(|object| object["kind"] == "RuntimeClass"), "kata-deploy's own is better");
     let text = |file: &str| fs::read_to_string(deploy().join("dev/manifests").join(file)).unwrap();
     let manifests: Vec<Value> = ["namespace.yaml", "cluster.yaml"]
         .iter()
