@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, Pod, ResourceQuota};
 use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
@@ -71,7 +71,12 @@ fn status(code: u16, reason: &str, message: &str) -> String {
 }
 
 /// The launcher's kubeconfig with something else in the place of something.
-fn changed(folder: &TempDir, plane: &switchyard_dev::ControlPlane, pointer: &str, value: serde_json::Value) -> PathBuf {
+pub(crate) fn changed(
+    folder: &TempDir,
+    plane: &switchyard_dev::ControlPlane,
+    pointer: &str,
+    value: serde_json::Value,
+) -> PathBuf {
     let text = fs::read_to_string(plane.kubeconfig(ClusterUser::Launcher)).unwrap();
     let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
     *config.pointer_mut(pointer).unwrap() = value;
@@ -110,9 +115,9 @@ async fn a_full_quota_waits_and_is_told_before_the_next_build_is_taken() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_expired_token_waits_and_opens_the_breaker() {
+async fn a_wrong_token_waits_and_opens_the_breaker() {
     let folder = tempfile::tempdir().unwrap();
-    let path = changed(&folder, plane().await, "/users/0/user/token", json!("expired"));
+    let path = changed(&folder, plane().await, "/users/0/user/token", json!("wrong"));
     let launcher = connect(&with_kubeconfig(&path, "builds", "")).await;
     for _ in 0..5 {
         let refused = launcher.create(&launch(1)).await.unwrap_err();
@@ -192,6 +197,24 @@ async fn a_server_that_speaks_no_tls_is_not_asked() {
         assert!(matches!(refused, CreateError::Later(_)), "{refused:?}");
     }
     assert_eq!(executor.condition().breaker, BreakerState::Open, "each counted as a failure");
+}
+
+#[tokio::test]
+async fn what_the_namespace_forbids_ends_the_build() {
+    let admin = plane().await.client(ClusterUser::Admin).unwrap();
+    let strict = Yard::new("strict").await;
+    let label = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    let namespaces: Api<Namespace> = Api::all(admin.clone());
+    namespaces.patch("strict", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+    let refused = strict.launcher.create(&launch(1)).await.unwrap_err();
+    assert!(matches!(&refused, CreateError::Rejected(why) if why.contains("violates PodSecurity \"restricted")), "{refused}");
+
+    let small = Yard::new("small").await;
+    let range = json!({"metadata": {"name": "r"}, "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}});
+    let ranges: Api<LimitRange> = Api::namespaced(admin, "small");
+    ranges.create(&PostParams::default(), &serde_json::from_value(range).unwrap()).await.unwrap();
+    let refused = small.launcher.create(&launch(1)).await.unwrap_err();
+    assert!(matches!(&refused, CreateError::Rejected(why) if why.contains("maximum cpu usage per Container is 1")), "{refused}");
 }
 
 /// What becomes of a build, without the words.
