@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchyard_events::{BuildKey, Outcome};
+use switchyard_events::{Attempt, BuildKey, Outcome, Reason};
 
 use crate::yard::{Yard, until};
 
@@ -101,7 +101,9 @@ async fn launchers_that_are_killed_and_stopped_and_api_servers_that_restart_lose
     for round in 0..15 {
         builds.extend(publish(&yard, builds.len(), builds.len() + 15).await);
         let launcher = launchers[usize::try_from(dice.roll(4)).unwrap()];
-        if dice.roll(3) == 0 {
+        // Both signals in any case.
+        let kills = round == 0 || round > 1 && dice.roll(3) == 0;
+        if kills {
             launcher.kill().await;
             builds.extend(publish(&yard, builds.len(), builds.len() + 15).await);
             launcher.restart().await.unwrap();
@@ -121,7 +123,12 @@ async fn launchers_that_are_killed_and_stopped_and_api_servers_that_restart_lose
     for (build, record) in yard.audit(&builds, TROUBLE).await {
         let decided = record.latest().unwrap().decided.clone().unwrap();
         assert_eq!(decided.outcome, Outcome::Success, "build {build}: {decided:?}");
-        assert_eq!(record.attempts.len(), 1, "build {build}: nothing but services died, so nothing was to be tried again");
+        // On a busy machine a build that nobody has begun may move to the other executor; it leaves no pod behind.
+        let (last, moved) = record.attempts.split_last().unwrap();
+        let has_moved = |attempt: &Attempt| {
+            attempt.bound.is_none() && attempt.decided.as_ref().is_some_and(|end| end.reason == Reason::Requeued)
+        };
+        assert!(last.bound.is_some() && moved.iter().all(has_moved), "build {build}: nothing but services died: {record:?}");
     }
     yard.stop().await;
 }

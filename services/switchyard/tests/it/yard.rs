@@ -17,7 +17,7 @@ use kube::{
 };
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{ClusterUser, ControlPlane, Services, ServicesOptions, Stack, StackOptions};
-use switchyard_events::{BuildFinished, BuildKey, CdEvent, Outgoing, Record, ci, custom_data};
+use switchyard_events::{BuildFinished, BuildKey, CdEvent, Outcome, Outgoing, Record, ci, custom_data};
 use tokio::{io::AsyncWriteExt as _, process::Command, task::JoinHandle, time::Instant};
 
 pub(crate) const FLEET: &str = "
@@ -116,6 +116,8 @@ impl Yard {
                 let uids = ran.ran.get(&name).map_or(0, BTreeSet::len);
                 assert!(uids <= 1, "{uids} pods named {name} ran");
                 let bound = attempt.bound.as_ref().map(|bound| bound.uid.as_str());
+                let succeeded = attempt.decided.as_ref().is_some_and(|end| end.outcome == Outcome::Success);
+                assert!(bound.is_some() || !succeeded, "build {build} succeeded without a pod");
                 let other = ran.ran.get(&name).into_iter().flatten().find(|uid| Some(uid.as_str()) != bound);
                 assert_eq!(other, None, "a pod named {name} ran that the ledger never bound");
             }
