@@ -22,6 +22,14 @@ pub struct Problem {
     pub rule: String,
 }
 
+impl Problem {
+    /// The first key of its path: the part of the file that it is about.
+    #[must_use]
+    pub fn part(&self) -> &str {
+        self.path.split(['.', '[']).next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.file)?;

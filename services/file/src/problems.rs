@@ -51,6 +51,22 @@ impl Problems {
         self.inert.push(Problem { file: self.file, path: at.0.clone(), line: (line > 0).then_some(line), rule: rule.into() });
     }
 
+    /// The first key of each place where something is wrong.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.wrong.iter().map(Problem::part)
+    }
+
+    /// No problems, of the same file.
+    #[must_use]
+    pub const fn none_yet(&self) -> Self {
+        Self::of(self.file)
+    }
+
+    /// Takes over what is wrong with the parts that are wanted.
+    pub fn extend(&mut self, more: Self, wanted: impl Fn(&str) -> bool) {
+        self.wrong.extend(more.wrong.into_iter().filter(|problem| wanted(problem.part())));
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -86,7 +86,8 @@ fn check_shares(model: &Model, desk: &mut Desk<'_>) {
     }
     let sum: f64 = shares.values().sum();
     if (sum - 1.0).abs() > NEAR {
-        desk.add(&["split", "folds"], format!("the shares add up to {sum}: they must add up to 1"));
+        let shown = (sum * 1e9).round() / 1e9;
+        desk.add(&["split", "folds"], format!("the shares add up to {shown}: they must add up to 1"));
     }
 }
 

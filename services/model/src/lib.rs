@@ -16,6 +16,7 @@ mod monitor;
 mod params;
 mod policy;
 mod preprocess;
+mod rest;
 mod run;
 mod split;
 mod train;

@@ -7,7 +7,7 @@ use switchyard_file::{Desk, Invalid, Place, Problem, Problems, Read as _, Versio
 
 use crate::{
     Command, Data, Evaluate, Fold, GateRule, Location, Metric, Monitor, Policy, Preprocess, Serve, Split, Train, Trigger,
-    check::check,
+    check::check, rest::rest,
 };
 
 /// What the file is called where something about it is said.
@@ -57,6 +57,8 @@ pub fn read(yaml: &str) -> Result<(Model, Vec<Problem>), Invalid> {
     if let Some((model, tree)) = model.as_mut().zip(tree.as_ref()) {
         model.complete();
         check(model, &mut Desk::new(tree, &mut problems));
+    } else if let Some(tree) = &tree {
+        rest(tree, &mut problems);
     }
     let warnings = problems.into_warnings()?;
     model.map(|model| (model, warnings)).ok_or_else(|| Invalid::nothing(FILE))
@@ -142,7 +144,7 @@ impl Model {
     }
 
     /// Writes down what holds where nothing is said, so that saying it changes no digest.
-    fn complete(&mut self) {
+    pub(crate) fn complete(&mut self) {
         self.train.seed = Some(self.seed());
         self.evaluate.fold = Some(self.evaluated());
         self.evaluate.metrics = self.metrics();

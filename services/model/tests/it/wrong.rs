@@ -54,6 +54,35 @@ policy: {triggers: [drfit]}
 }
 
 #[test]
+fn what_cannot_be_read_hides_nothing_that_does_not_depend_on_it() {
+    let wrong = WHOLE
+        .replace("key: customer_id", "kye: customer_id")
+        .replace("eval: 0.15", "eval: 0.25")
+        .replace("s3://ml/churn", "ml/churn")
+        .replace("command: [python, train.py]", "command: []")
+        .replace("slices: [plan]", "slices: [plna]")
+        .replace("runs: 5, podHours: 40, ", "");
+    let error = errors(&wrong);
+    for (part, is) in [
+        ("data.kye: unknown key \"kye\": did you mean \"key\"?", true),
+        ("split.folds: the shares add up to 1.1", true),
+        ("store.url: is no address", true),
+        ("train.command: a program is expected", true),
+        ("policy.budget: limits nothing", true),
+        // Which features there are is not known.
+        ("evaluate", false),
+        ("preprocess", false),
+        ("monitor", false),
+    ] {
+        assert_eq!(error.contains(part), is, "{part}: {error}");
+    }
+    let error = errors(&wrong.replace("kye", "key"));
+    assert!(error.contains("evaluate.slices: there is no feature \"plna\"") && error.contains("split.folds"), "{error}");
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.iter().collect::<std::collections::BTreeSet<_>>().len(), lines.len(), "nothing is said twice: {error}");
+}
+
+#[test]
 fn a_secret_in_an_address_is_refused_and_not_repeated() {
     for (address, kind) in [
         ("s3://AKIAABCDEFGH:hunter2@ml/churn", "holds a user or a password"),
