@@ -13,18 +13,22 @@ use serde_json::{Value, json};
 use switchyard_dev::ClusterUser;
 use tokio::process::Command;
 
-use crate::yard::{Yard, program, until};
+use crate::yard::{Yard, program, says, until};
 
 async fn doctor(yard: &Yard, executor: &str) -> Output {
     doctor_with(yard, executor, &[]).await
 }
 
 async fn doctor_with(yard: &Yard, executor: &str, more: &[&str]) -> Output {
-    let credentials = yard.stack.nats().credentials("cli").unwrap();
     let config = yard.stack.folder().join("fleet.yaml");
-    let config = config.to_str().unwrap();
+    doctor_of(yard, executor, &[&["--config", config.to_str().unwrap()], more].concat()).await
+}
+
+/// The same, without a file.
+async fn doctor_of(yard: &Yard, executor: &str, more: &[&str]) -> Output {
+    let credentials = yard.stack.nats().credentials("cli").unwrap();
     Command::new(program())
-        .args(["doctor", "--executor", executor, "--config", config])
+        .args(["doctor", "--executor", executor])
         .args(more)
         .env("KUBECONFIG", yard.stack.control_plane().unwrap().kubeconfig(ClusterUser::Admin))
         .env("NATS_URL", yard.stack.nats().url())
@@ -71,8 +75,18 @@ async fn the_doctor_runs_a_probe_and_says_what_can_be_said() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(wanted), "{wanted:?} is missing:\n{said}");
     }
+    let without_a_file = async || {
+        let output = doctor_of(&yard, "nobody", &[]).await;
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(without_a_file().await.contains("no fleet has been applied"));
+    says(&yard.stack, &["config", "apply", "-"], APPLIED).await;
+    assert!(without_a_file().await.contains("the fleet has no executor \"nobody\"; there are k8s"));
     yard.stop().await;
 }
+
+const APPLIED: &str = "version: 1\nexecutor: {plugin: k8s, k8s: {options: {kubernetes: {runtimeClass: kata}}}}\n";
 
 const KERNEL: &str = "6.1.0-31-amd64";
 const BOOT: &str = "0c41f1ef-6be2-4b8f-8a8e-3a1a3cd0a2d1";

@@ -16,7 +16,7 @@ use switchyard_events::Heartbeat;
 use switchyard_executor::{Class, Kubernetes};
 use switchyard_fleet::{Executor, Plugin};
 
-use super::{Session, Told, run_to, term};
+use super::{Session, Told, config, run_to, term};
 use crate::services::{fleet, named};
 use probe::Probe;
 use verdict::{Verdict, verdict};
@@ -28,9 +28,9 @@ pub(crate) struct Args {
     /// The executor to examine.
     #[arg(long, env = "SWITCHYARD_EXECUTOR", value_name = "NAME")]
     executor: String,
-    /// The fleet file; its kubeconfig must permit to read nodes and runtime classes.
+    /// The fleet file; without it, the applied fleet. Its kubeconfig must permit to read nodes and runtime classes.
     #[arg(long, env = "SWITCHYARD_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// The image of the probe: any with a shell.
     #[arg(long, value_name = "IMAGE", default_value = "busybox:1.37")]
     image: String,
@@ -48,7 +48,10 @@ const CANNOT_TELL: u8 = 3;
 pub(crate) fn doctor(told: &Told<Args>) -> ExitCode {
     let args = &told.args;
     run_to(&told.nats, async |session: &Session<'_>| {
-        let fleet = fleet(&args.config)?;
+        let fleet = match &args.config {
+            Some(file) => fleet(file)?,
+            None => config::holds(session.bus().await?).await?,
+        };
         let executor = named(&fleet, &args.executor)?;
         match executor.plugin {
             Plugin::Process => {
