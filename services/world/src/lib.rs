@@ -10,6 +10,8 @@
 //! polled; a redelivery is a second handler of a message that nobody has acknowledged.
 
 #[cfg(test)]
+mod cancels;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod cluster;
