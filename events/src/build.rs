@@ -116,7 +116,7 @@ pub struct SecretRef {
     pub path: Option<String>,
 }
 
-/// How long a build waits at most, where it will not wait as long as its executor lets it.
+/// How long a build may wait and be torn down, where that is to be less than its executor lets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildClocks {
@@ -126,6 +126,9 @@ pub struct BuildClocks {
     /// Bound to running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<TimeLimit>,
+    /// Delete asked to gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teardown: Option<TimeLimit>,
 }
 
 impl BuildClocks {
@@ -238,7 +241,8 @@ impl BuildSpec {
         for key in self.annotations.keys() {
             check_annotation(key)?;
         }
-        for (field, limit) in [("clocks.queued", self.clocks.queued), ("clocks.pending", self.clocks.pending)] {
+        let BuildClocks { queued, pending, teardown } = self.clocks;
+        for (field, limit) in [("clocks.queued", queued), ("clocks.pending", pending), ("clocks.teardown", teardown)] {
             if limit == Some(TimeLimit::ZERO) {
                 return Err(broken(field, "must be more than 0"));
             }

@@ -23,6 +23,9 @@ pub struct Fleet {
 /// Annotations that are ours alone: no tenant's file entry opens them.
 const PROTECTED: &str = "switchyard.dev/";
 
+/// A pod that goes is told again so often at most, whatever its build asks for.
+const SHORTEST_TEARDOWN: TimeLimit = TimeLimit::seconds(1);
+
 impl Fleet {
     /// Reads and checks a fleet file.
     ///
@@ -117,7 +120,7 @@ impl Fleet {
             pending: shorter(own.pending.unwrap_or(all.pending), clocks.pending),
             running: asked.unwrap_or(executor.build_timeout).min(running_max),
             running_max,
-            teardown: own.teardown.unwrap_or(all.teardown),
+            teardown: shorter(own.teardown.unwrap_or(all.teardown), clocks.teardown.map(|asked| asked.max(SHORTEST_TEARDOWN))),
             grace: own.grace.unwrap_or(all.grace),
             linger: own.linger.unwrap_or(all.linger),
         }

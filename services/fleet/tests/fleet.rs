@@ -276,18 +276,24 @@ fn a_limit_is_what_the_build_asks_for_within_the_maximum() {
 
 #[test]
 fn an_executor_has_limits_of_its_own_and_a_build_may_only_ask_for_shorter_ones() {
-    let own = format!("{}executors: {{k8s: {{clocks: {{queued: 5m, linger: 7s}}}}}}\n", with(&[]));
+    let own = format!("{}executors: {{k8s: {{clocks: {{queued: 5m, teardown: 40s, linger: 7s}}}}}}\n", with(&[]));
     let fleet = Fleet::parse(&own).unwrap();
-    let limits = |queued, pending| {
-        let clocks = BuildClocks { queued, pending };
+    let limits = |asked: Option<TimeLimit>| {
+        let clocks = BuildClocks { queued: asked, pending: asked, teardown: asked };
         let limits = fleet.limits(fleet.default_executor(), None, clocks);
-        (limits.queued, limits.pending, limits.linger)
+        assert_eq!(limits.linger, TimeLimit::seconds(7));
+        [limits.queued, limits.pending, limits.teardown]
     };
-    let linger = TimeLimit::seconds(7);
-    assert_eq!(limits(None, None), (TimeLimit::minutes(5), fleet.clocks().pending, linger));
-    let (short, long) = (Some(TimeLimit::seconds(20)), Some(TimeLimit::minutes(6000)));
-    assert_eq!(limits(short, short), (TimeLimit::seconds(20), TimeLimit::seconds(20), linger));
-    assert_eq!(limits(long, long), (TimeLimit::minutes(5), fleet.clocks().pending, linger));
+    let all = [TimeLimit::minutes(5), fleet.clocks().pending, TimeLimit::seconds(40)];
+    assert_eq!(limits(None), all);
+    assert_eq!(limits(Some(TimeLimit::seconds(20))), [TimeLimit::seconds(20); 3]);
+    assert_eq!(limits(Some(TimeLimit::minutes(6000))), all);
+    let moment: TimeLimit = "1ms".parse().unwrap();
+    assert_eq!(
+        limits(Some(moment)),
+        [moment, moment, TimeLimit::seconds(1)],
+        "a pod is not told to go a thousand times a second"
+    );
     let logs = format!("{}executors: {{k8s: {{logs: 'ftp://x'}}}}\n", with(&[]));
     assert!(error(&logs).contains("executors.k8s.logs: must be an address"), "{}", error(&logs));
     let zero = format!("{}executors: {{k8s: {{clocks: {{pending: 0}}}}}}\n", with(&[]));
