@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{
-    consumer::PullConsumer,
+    consumer::{PullConsumer, pull},
     kv, object_store,
-    stream::{Config, StorageType},
+    stream::{Config, DiscardPolicy, StorageType},
 };
 
 use switchyard_events::Heartbeat;
 
 use crate::{
-    Bus, Sizes, consumers,
+    Bus, Durable, Sizes, consumers,
     states::STATES,
     streams,
     topology::{BUCKETS, LOGS_KEPT},
@@ -44,27 +44,50 @@ pub async fn provision(bus: &Bus, executors: &[&str], sizes: &Sizes, replicas: u
         changes.extend(stream(bus, wanted).await?);
     }
     for bucket in BUCKETS {
-        changes.extend(bucket_of(bus, bucket, replicas).await?);
+        changes.extend(bucket_of(bus, bucket, sizes, replicas).await?);
     }
     changes.extend(objects(bus, replicas).await?);
     for (durable, config) in consumers(executors) {
-        let what = format!("consumer {}/{}", durable.stream, durable.name);
-        let failed = |error: String| ProvisionError { what: what.clone(), error };
-        let existing: Result<PullConsumer, _> = bus.js.get_consumer_from_stream(&durable.name, durable.stream).await;
-        let how = match existing {
-            Err(_) => "created".to_owned(),
-            Ok(consumer) => {
-                let now = &consumer.cached_info().config;
-                if now.filter_subjects == config.filter_subjects || [now.filter_subject.clone()] == config.filter_subjects[..] {
-                    continue;
-                }
-                format!("reads {} instead of {}", config.filter_subjects.join(", "), now.filter_subjects.join(", "))
-            }
-        };
-        bus.js.create_consumer_on_stream(config, durable.stream).await.map_err(|error| failed(error.to_string()))?;
-        changes.push(Change { what, how });
+        changes.extend(consumer(bus, &durable, config).await?);
     }
     Ok(changes)
+}
+
+async fn consumer(bus: &Bus, durable: &Durable, wanted: pull::Config) -> Result<Option<Change>, ProvisionError> {
+    let what = format!("consumer {}/{}", durable.stream, durable.name);
+    let failed = |error: String| ProvisionError { what: what.clone(), error };
+    let existing: Result<PullConsumer, _> = bus.js.get_consumer_from_stream(&durable.name, durable.stream).await;
+    let how = match existing {
+        Err(_) => "created".to_owned(),
+        Ok(consumer) => {
+            let now = &consumer.cached_info().config;
+            let reads =
+                if now.filter_subjects.is_empty() { vec![now.filter_subject.clone()] } else { now.filter_subjects.clone() };
+            let mut differences = Differences::default();
+            differences.compare("reads", &reads.join(", "), &wanted.filter_subjects.join(", "));
+            differences.compare("ack_wait", &format!("{:?}", now.ack_wait), &format!("{:?}", wanted.ack_wait));
+            differences.compare("max_deliver", &now.max_deliver.to_string(), &wanted.max_deliver.to_string());
+            differences.compare("max_ack_pending", &now.max_ack_pending.to_string(), &wanted.max_ack_pending.to_string());
+            if differences.0.is_empty() {
+                return Ok(None);
+            }
+            differences.0.join(", ")
+        }
+    };
+    bus.js.create_consumer_on_stream(wanted, durable.stream).await.map_err(|error| failed(error.to_string()))?;
+    Ok(Some(Change { what, how }))
+}
+
+/// What is not as it should be: each with what it is and what it becomes.
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn compare(&mut self, name: &str, now: &str, wanted: &str) {
+        if now != wanted {
+            self.0.push(format!("{name} {now} -> {wanted}"));
+        }
+    }
 }
 
 async fn stream(bus: &Bus, wanted: Config) -> Result<Option<Change>, ProvisionError> {
@@ -85,12 +108,8 @@ async fn stream(bus: &Bus, wanted: Config) -> Result<Option<Change>, ProvisionEr
 
 /// What of an existing stream is not as it should be.
 fn differences(now: &Config, wanted: &Config) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut compare = |name: &str, now: String, wanted: String| {
-        if now != wanted {
-            found.push(format!("{name} {now} -> {wanted}"));
-        }
-    };
+    let mut found = Differences::default();
+    let mut compare = |name: &str, now: String, wanted: String| found.compare(name, &now, &wanted);
     compare("subjects", format!("{:?}", now.subjects), format!("{:?}", wanted.subjects));
     compare("max_bytes", now.max_bytes.to_string(), wanted.max_bytes_or_unlimited());
     compare("max_message_size", now.max_message_size.max(0).to_string(), wanted.max_message_size.max(0).to_string());
@@ -100,7 +119,7 @@ fn differences(now: &Config, wanted: &Config) -> Vec<String> {
     compare("allow_direct", now.allow_direct.to_string(), wanted.allow_direct.to_string());
     compare("allow_msg_schedules", now.allow_message_schedules.to_string(), wanted.allow_message_schedules.to_string());
     compare("replicas", now.num_replicas.max(1).to_string(), wanted.num_replicas.max(1).to_string());
-    found
+    found.0
 }
 
 /// The server writes "no limit" as -1.
@@ -110,7 +129,7 @@ trait Unlimited {
 
 impl Unlimited for Config {
     fn max_bytes_or_unlimited(&self) -> String {
-        if self.max_bytes == 0 { "-1".into() } else { self.max_bytes.to_string() }
+        if self.max_bytes <= 0 { "-1".into() } else { self.max_bytes.to_string() }
     }
 }
 
@@ -135,7 +154,7 @@ fn age_of(bucket: &str) -> Duration {
     }
 }
 
-async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Change>, ProvisionError> {
+async fn bucket_of(bus: &Bus, bucket: &str, sizes: &Sizes, replicas: usize) -> Result<Option<Change>, ProvisionError> {
     let what = format!("bucket {bucket}");
     let failed = |error: String| ProvisionError { what: what.clone(), error };
     let (store, how) = if let Ok(store) = bus.js.get_key_value(bucket).await {
@@ -153,20 +172,23 @@ async fn bucket_of(bus: &Bus, bucket: &str, replicas: usize) -> Result<Option<Ch
         let store = bus.js.create_key_value(config).await.map_err(|error| failed(error.to_string()))?;
         (store, Some("created".to_owned()))
     };
-    let config = &store.stream.cached_info().config;
-    if config.max_age != age_of(bucket) {
-        let how = how.unwrap_or_else(|| format!("max_age {:?} -> {:?}", config.max_age, age_of(bucket)));
-        bus.js
-            .update_stream(&Config { max_age: age_of(bucket), ..config.clone() })
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        return Ok(Some(Change { what, how }));
+    let now = &store.stream.cached_info().config;
+    let wanted = bucket_as_it_should_be(bucket, sizes, now);
+    let differences = differences(now, &wanted);
+    if !differences.is_empty() {
+        bus.js.update_stream(&wanted).await.map_err(|error| failed(error.to_string()))?;
     }
-    if bucket != "builds" || !config.allow_direct {
-        return Ok(how.map(|how| Change { what, how }));
+    Ok(how.or((!differences.is_empty()).then(|| differences.join(", "))).map(|how| Change { what, how }))
+}
+
+/// A bucket's stream with what we want of it, and the rest as it is.
+fn bucket_as_it_should_be(bucket: &str, sizes: &Sizes, now: &Config) -> Config {
+    let config = Config { max_age: age_of(bucket), ..now.clone() };
+    match bucket {
+        // What follows from the ledger must follow from its leader: a replica that answers directly may be behind.
+        "builds" => Config { allow_direct: false, ..config },
+        // It must neither fill the disk that the ledger is on, nor refuse what was said last.
+        "logs" => Config { max_bytes: sizes.logs, discard: DiscardPolicy::Old, ..config },
+        _ => config,
     }
-    // What follows from the ledger must follow from its leader: a replica that answers directly may be behind.
-    let config = Config { allow_direct: false, ..config.clone() };
-    bus.js.update_stream(&config).await.map_err(|error| failed(error.to_string()))?;
-    Ok(Some(Change { what, how: how.unwrap_or_else(|| "allow_direct true -> false".to_owned()) }))
 }

@@ -18,7 +18,7 @@ pub struct Durable {
     pub name: String,
 }
 
-/// How large the streams may become, in bytes. A full stream refuses; nothing is dropped.
+/// How large the streams may become, in bytes. A full one of events refuses; of what models see and builds say, the oldest goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// Incoming events.
@@ -29,11 +29,13 @@ pub struct Sizes {
     pub inference: i64,
     /// Dead letters.
     pub dead: i64,
+    /// What builds have said.
+    pub logs: i64,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { ci: 4 << 30, yard: 4 << 30, inference: 2 << 30, dead: 1 << 30 }
+        Self { ci: 4 << 30, yard: 4 << 30, inference: 2 << 30, dead: 1 << 30, logs: 4 << 30 }
     }
 }
 

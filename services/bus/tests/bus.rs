@@ -111,13 +111,16 @@ async fn how_far_behind_a_consumer_is_and_since_when_can_be_asked() {
 async fn provisioning_again_changes_nothing_and_says_what_it_mends() {
     let (_stack, bus) = broker().await;
     assert_eq!(provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap(), []);
-    let smaller = Sizes { ci: 1 << 30, ..Sizes::default() };
+    waiting(&bus, Duration::from_secs(30)).await;
+    let smaller = Sizes { ci: 1 << 30, logs: 1 << 20, ..Sizes::default() };
     let changes = provision(&bus, &["k8s", "k8s-vm"], &smaller, 1).await.unwrap();
     let what: Vec<_> = changes.iter().map(|change| change.what.as_str()).collect();
     assert_eq!(
         what,
         [
             "stream CI",
+            "bucket logs",
+            "consumer CI/router",
             "consumer YARD/launcher-k8s-vm",
             "consumer YARD/reaper-k8s-vm",
             "consumer CI/cancel-k8s-vm",
@@ -125,6 +128,23 @@ async fn provisioning_again_changes_nothing_and_says_what_it_mends() {
         ]
     );
     assert!(changes[0].how.contains("max_bytes 4294967296 -> 1073741824"), "{}", changes[0].how);
+    assert_eq!(changes[2].how, "ack_wait 30s -> 3s", "what an earlier release made");
+}
+
+#[tokio::test]
+async fn what_builds_have_said_is_kept_once_and_never_more_of_it_than_there_is_room_for() {
+    let (_stack, bus) = broker().await;
+    let build = |n: usize| BuildKey::of("/ci", &n.to_string(), "e");
+    bus.keep_log(&build(0), 1, b"first".to_vec()).await.unwrap();
+    bus.keep_log(&build(0), 1, b"second".to_vec()).await.unwrap();
+    assert_eq!(bus.log(&build(0), 1).await.unwrap().as_deref(), Some("first"));
+    provision(&bus, &["k8s"], &Sizes { logs: 1 << 20, ..Sizes::default() }, 1).await.unwrap();
+    for n in 1..=40 {
+        bus.keep_log(&build(n), 1, vec![b'x'; 64 << 10]).await.unwrap();
+    }
+    assert!(bus.log(&build(40), 1).await.unwrap().is_some(), "what was said last");
+    assert_eq!(bus.log(&build(0), 1).await.unwrap(), None, "the oldest goes");
+    assert!(bus.jetstream().get_stream("KV_logs").await.unwrap().cached_info().state.bytes <= 1 << 20);
 }
 
 #[tokio::test]

@@ -24,13 +24,16 @@ pub(crate) struct Args {
     /// The most that the stream of our own events may hold, in MiB.
     #[arg(long, default_value_t = 4096)]
     yard_mib: u32,
+    /// The most that is kept of what builds have said, in MiB; then the oldest goes.
+    #[arg(long, default_value_t = 4096)]
+    logs_mib: u32,
 }
 
 pub(crate) fn run(settings: &Settings, args: Args) -> ExitCode {
     service("provision", settings, |context| async move {
         let file = of_file(args.config.as_deref())?;
         let mib = |n: u32| i64::from(n) << 20;
-        let sizes = Sizes { ci: mib(args.ci_mib), yard: mib(args.yard_mib), ..Sizes::default() };
+        let sizes = Sizes { ci: mib(args.ci_mib), yard: mib(args.yard_mib), logs: mib(args.logs_mib), ..Sizes::default() };
         let (bus, replicas) = (Bus::new(context.nats), usize::from(args.replicas));
         // Without a file, the bucket that tells the executors may have to be made first.
         let mut changes = provision(&bus, &names(file.as_ref()), &sizes, replicas).await?;
