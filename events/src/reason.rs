@@ -99,6 +99,13 @@ const PLAIN: [(&str, Reason); 17] = [
 ];
 
 impl Reason {
+    /// One of each kind, for those who count them before any has come.
+    pub fn kinds() -> impl Iterator<Item = Self> {
+        let plain = PLAIN.into_iter().filter(|(name, reason)| *name == reason.to_string()).map(|(_, reason)| reason);
+        let detailed = [Self::ExitCode(1), Self::StepFailed(String::new(), 1)];
+        plain.chain(detailed).chain(ClockKind::ALL.map(Self::TimedOut))
+    }
+
     /// The outcome in CDEvents' words: `failure` where the build itself failed. A time-out is `error`.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {

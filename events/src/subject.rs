@@ -111,7 +111,8 @@ pub enum ClockKind {
 pub struct InvalidClock(String);
 
 impl ClockKind {
-    const ALL: [Self; 4] = [Self::Queued, Self::Pending, Self::Running, Self::Teardown];
+    /// Every clock.
+    pub const ALL: [Self; 4] = [Self::Queued, Self::Pending, Self::Running, Self::Teardown];
 
     /// The clock of that name.
     #[must_use]

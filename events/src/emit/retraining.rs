@@ -108,6 +108,9 @@ pub enum RunEnd {
 }
 
 impl RunEnd {
+    /// Every way in which a training ends.
+    pub const ALL: [Self; 4] = [Self::Promoted, Self::Rejected, Self::Failed, Self::Cancelled];
+
     /// Its name, as in events.
     #[must_use]
     pub const fn name(self) -> &'static str {

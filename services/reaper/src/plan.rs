@@ -168,6 +168,9 @@ fn is_over(due: Timestamp, now: Timestamp) -> bool {
 }
 
 impl Why {
+    /// The words for metrics of all that may be found.
+    pub const NAMES: [&str; 8] = ["overdue", "overlooked", "orphan", "pod_gone", "stuck", "stray_clock", "drained", "expired"];
+
     /// One word for metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {

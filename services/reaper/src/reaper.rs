@@ -166,6 +166,7 @@ impl<X: Executor> Reaper<Bus, X> {
     /// None that passes by itself.
     pub async fn run(self, service: Context, sweep: Duration) -> anyhow::Result<()> {
         let name = self.executor.name().to_owned();
+        self.watched.begin();
         let window = Window { at_once: 64, batch: 64 };
         let bus = self.bus.clone();
         let [progress, results, cancels, clocks] =

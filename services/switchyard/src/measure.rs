@@ -1,4 +1,5 @@
-//! What a service tells of its consumers: how far behind they are, and how old the oldest event is that nobody has handled.
+//! What a service tells of consumers: how far behind they are, and how old the oldest event is that nobody has handled. Also of
+//! others' consumers: those of a service that is down would else be told of by nobody.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use tracing::debug;
 const EVERY: Duration = Duration::from_secs(15);
 
 /// Keeps the metrics of these consumers true; it never ends.
-pub(crate) async fn consumers(bus: &Bus, metrics: &Metrics, durables: &[Durable]) {
+pub(crate) async fn consumers(bus: &Bus, metrics: &Metrics, durables: impl Fn() -> Vec<Durable>) {
     loop {
-        for durable in durables {
-            match bus.lag(durable).await {
-                Ok(lag) => tell(metrics, durable, lag),
+        for durable in durables() {
+            match bus.lag(&durable).await {
+                Ok(lag) => tell(metrics, &durable, lag),
                 Err(error) => debug!(durable = durable.name, %error, "not measured"),
             }
         }
@@ -30,6 +31,27 @@ pub(crate) async fn dead_letters(bus: &Bus, metrics: &Metrics) {
         }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// What is read once in an installation: by the routers and by the trainers.
+pub(crate) fn common() -> Vec<Durable> {
+    [&routing()[..], &training()[..]].concat()
+}
+
+/// What routers read.
+pub(crate) fn routing() -> [Durable; 3] {
+    [Durable::requests(), Durable::requeued(), Durable::training_requests()]
+}
+
+/// What trainers read.
+pub(crate) fn training() -> [Durable; 2] {
+    [Durable::trainings(), Durable::asked()]
+}
+
+/// What launchers and reapers of an executor read.
+pub(crate) fn executing(executor: &str) -> Vec<Durable> {
+    let reaping = [Durable::progress(executor), Durable::results(), Durable::cancels(executor), Durable::clocks(executor)];
+    [&[Durable::routed(executor)][..], &reaping[..]].concat()
 }
 
 fn tell(metrics: &Metrics, durable: &Durable, lag: Lag) {

@@ -79,13 +79,17 @@ pub(crate) fn router(settings: &Settings, args: &switchyard_router::Args) -> Exi
             }
             std::future::pending::<()>().await;
         };
-        let (metrics, durables) =
-            (service.metrics.clone(), [Durable::requests(), Durable::requeued(), Durable::training_requests()]);
+        let metrics = service.metrics.clone();
+        let durables = || {
+            let now = current.now();
+            let executing = now.rules.fleet().executors().iter().flat_map(|executor| measure::executing(&executor.name));
+            measure::common().into_iter().chain(executing).collect()
+        };
         tokio::select! {
             ended = Router::following(bus.clone(), current.clone()).run(service) => ended,
             () = follow => Ok(()),
             () = health::follow(&bus, &current) => Ok(()),
-            () = measure::consumers(&bus, &metrics, &durables) => Ok(()),
+            () = measure::consumers(&bus, &metrics, durables) => Ok(()),
         }
     })
 }
@@ -100,11 +104,11 @@ pub(crate) fn launcher(settings: &Settings, args: &LauncherArgs) -> ExitCode {
     let routed_to = args.executor.clone();
     let work = move |service: Context, bus: Bus, fleet, place| {
         let key = screwdriver_key(key.as_deref());
-        let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), [Durable::routed(&routed_to)]);
+        let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), vec![Durable::routed(&routed_to)]);
         async move {
             tokio::select! {
                 ended = Launcher::new(bus, place, fleet).with_key(key?).run(service, at_once) => ended,
-                () = measure::consumers(&measured, &metrics, &durables) => Ok(()),
+                () = measure::consumers(&measured, &metrics, || durables.clone()) => Ok(()),
             }
         }
     };
@@ -118,7 +122,8 @@ pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
         let (sweeping, name) = (sweeping.clone(), name.clone());
         async move {
             let Some(installation) = installation(&service).await else { return Ok(()) };
-            let (measured, metrics, durables) = (bus.clone(), service.metrics.clone(), reaped(&name));
+            let (measured, metrics) = (bus.clone(), service.metrics.clone());
+            let durables = || [measure::executing(&name), measure::common()].concat();
             let log_link = fleet.executor(&name).and_then(|executor| executor.logs.clone());
             let elsewhere = Elsewhere::default();
             elsewhere.drain(fleet.executor(&name).is_some_and(|executor| executor.draining));
@@ -128,7 +133,7 @@ pub(crate) fn reaper(settings: &Settings, args: &ReaperArgs) -> ExitCode {
                 .linking_logs(log_link);
             tokio::select! {
                 ended = reaper.measured_by(metrics.clone()).run(service, every) => ended,
-                () = measure::consumers(&measured, &metrics, &durables) => Ok(()),
+                () = measure::consumers(&measured, &metrics, durables) => Ok(()),
                 () = measure::dead_letters(&measured, &metrics) => Ok(()),
                 () = health::taken(&measured, &fleet, &elsewhere) => Ok(()),
             }
@@ -141,17 +146,12 @@ pub(crate) fn trainer(settings: &Settings, args: &switchyard_trainer::Args) -> E
     let args = args.clone();
     run("trainer", settings, |service| async move {
         let bus = Bus::new(service.nats.clone());
-        let (metrics, durables) = (service.metrics.clone(), [Durable::trainings(), Durable::asked()]);
+        let metrics = service.metrics.clone();
         tokio::select! {
             ended = Trainer::new(bus.clone(), &args).run(service) => ended,
-            () = measure::consumers(&bus, &metrics, &durables) => Ok(()),
+            () = measure::consumers(&bus, &metrics, || measure::training().to_vec()) => Ok(()),
         }
     })
-}
-
-/// What the reapers of an executor read.
-fn reaped(executor: &str) -> [Durable; 4] {
-    [Durable::progress(executor), Durable::results(), Durable::cancels(executor), Durable::clocks(executor)]
 }
 
 fn screwdriver_key(file: Option<&Path>) -> anyhow::Result<Option<ScrewdriverKey>> {

@@ -1,7 +1,7 @@
 //! What is decided, as log lines and metrics.
 
-use switchyard_events::{Says, Told};
-use switchyard_runtime::Metrics;
+use switchyard_events::{RunEnd, Says, Told};
+use switchyard_runtime::{Counter, Metrics};
 use tracing::info;
 
 use crate::policy::{Record, Rules};
@@ -17,14 +17,18 @@ pub(crate) fn count(metrics: &Metrics, before: &Record, after: &Record) {
 fn counted(metrics: &Metrics, told: &Told) {
     let model = told.model.as_str();
     if let Says::Finished(end) = &told.says {
-        let labels = [("model", model), ("outcome", end.outcome.name())];
-        metrics.counter("switchyard_trainings_total", "Trainings that have ended.", &labels).increment();
+        ends(metrics, model, end.outcome).increment();
     }
     if let Says::Skipped(skipped) = &told.says {
         let labels = [("model", model), ("reason", skipped.reason.as_str())];
         let help = "How often something spoke for a training and none was begun.";
         metrics.counter("switchyard_trainings_skipped_total", help, &labels).increment();
     }
+}
+
+fn ends(metrics: &Metrics, model: &str, outcome: RunEnd) -> Counter {
+    let labels = [("model", model), ("outcome", outcome.name())];
+    metrics.counter("switchyard_trainings_total", "Trainings that have ended.", &labels)
 }
 
 fn logged(told: &Told) {
@@ -54,6 +58,10 @@ pub(crate) fn observe(metrics: &Metrics, record: &Record, rules: &Rules) {
     let gauge = |name, help, is: bool| metrics.gauge(name, help, &labels).set(i64::from(is));
     gauge("switchyard_model_drifted", "Whether what the model sees has drifted.", record.watch.drift.is_some());
     gauge("switchyard_model_training", "Whether a training of the model is under way.", record.run.is_some());
+    // Of a counter that comes into being with its first one, nobody sees the increase.
+    for outcome in RunEnd::ALL {
+        drop(ends(metrics, &record.model, outcome));
+    }
     let cold = record.state(rules.policy.warmup) == "cold";
     gauge("switchyard_model_without_champion", "Whether the model has no champion yet.", cold);
 }

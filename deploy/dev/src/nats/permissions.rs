@@ -34,8 +34,15 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
         User::new("router")
             .consumes("CI", ["router"])
             .consumes("YARD", ["router-requeued", "router-trainings"])
+            .measures("CI", each("cancel", executors))
+            .measures("CI", ["trainer"])
+            .measures("YARD", each("launcher", executors))
+            .measures("YARD", each("reaper", executors))
+            .measures("YARD", ["reaper", "trainer"])
+            .measures("TIMERS", each("clocks", executors))
             .gets("CI")
             .gets("YARD")
+            .gets("TIMERS")
             .lists("config")
             .reads("config")
             .lists("executors")
@@ -56,6 +63,9 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .consumes("YARD", each("reaper", executors))
             .consumes("YARD", ["reaper"])
             .consumes("TIMERS", each("clocks", executors))
+            .measures("CI", ["router", "trainer"])
+            .measures("YARD", each("launcher", executors))
+            .measures("YARD", ["router-requeued", "router-trainings", "trainer"])
             .gets("TIMERS")
             .gets("YARD")
             .gets("CI")
@@ -167,6 +177,12 @@ impl User {
     /// Reads the state of a stream.
     fn sees(self, stream: &str) -> Self {
         self.publishes([format!("$JS.API.STREAM.INFO.{stream}")])
+    }
+
+    /// Asks how far durables of other services are; what waits there is looked at in streams that it `gets`.
+    fn measures<D: AsRef<str>>(self, stream: &str, durables: impl IntoIterator<Item = D>) -> Self {
+        let info = |durable: D| format!("$JS.API.CONSUMER.INFO.{stream}.{}", durable.as_ref());
+        self.publishes(durables.into_iter().map(info))
     }
 
     /// Consumes durables that somebody else made.
@@ -299,6 +315,11 @@ mod tests {
     fn a_service_takes_only_from_its_own_durables() {
         assert!(may_publish("launcher", "$JS.API.CONSUMER.MSG.NEXT.YARD.launcher-k8s"));
         assert!(!may_publish("launcher", "$JS.API.CONSUMER.MSG.NEXT.YARD.reaper-k8s"));
+        // How far others' are, they may ask.
+        assert!(may_publish("router", "$JS.API.CONSUMER.INFO.YARD.reaper-k8s"));
+        assert!(!may_publish("router", "$JS.API.CONSUMER.MSG.NEXT.YARD.reaper-k8s"));
+        assert!(may_publish("reaper", "$JS.API.CONSUMER.INFO.CI.router"));
+        assert!(!may_publish("reaper", "$JS.API.CONSUMER.MSG.NEXT.CI.router"));
         assert!(!may_publish("router", "$JS.API.CONSUMER.CREATE.CI.router"));
     }
 }

@@ -1,8 +1,9 @@
-//! The alerts: each is over metrics that running services really tell.
+//! The alerts: each is over metrics that running services really tell. What each does over time stands in
+//! `deploy/alerts/tests.yaml`, for Prometheus' own `promtool`, which is not run here.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use switchyard_bus::Clocks as _;
 use switchyard_dev::Services;
 use switchyard_events::{BuildKey, Clock, ClockKind, derived_traceparent};
@@ -13,6 +14,8 @@ use crate::{
 };
 
 const ALERTS: &str = include_str!("../../../../deploy/alerts/switchyard.yaml");
+
+const TESTS: &str = include_str!("../../../../deploy/alerts/tests.yaml");
 
 /// The expressions of the file, one per alert.
 fn expressions() -> Vec<&'static str> {
@@ -44,6 +47,38 @@ fn every_alert_says_what_to_do_in_the_words_of_its_metrics() {
         assert!([" > ", " < ", " == "].iter().any(|compares| expression.contains(compares)), "{expression} compares nothing");
         assert!(!named(expression).0.is_empty(), "{expression}");
     }
+}
+
+#[test]
+fn of_every_alert_it_is_written_down_when_it_comes_and_when_it_does_not() {
+    let told: Value = serde_saphyr::from_str(TESTS).unwrap();
+    let list = |of: &Value, key: &str| of[key].as_array().cloned().unwrap_or_default();
+    let tried: Vec<_> = list(&told, "tests").iter().flat_map(|test| list(test, "alert_rule_test")).collect();
+    for alert in ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        let comes: BTreeSet<_> =
+            tried.iter().filter(|one| one["alertname"] == alert).map(|one| !list(one, "exp_alerts").is_empty()).collect();
+        assert_eq!(comes, BTreeSet::from([false, true]), "{alert}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_events_wait_is_told_also_while_nobody_is_there_to_handle_them() {
+    let school = School::open().await;
+    for (service, stream, consumer) in
+        [("router-0", "CI", "router"), ("launcher-local-0", "YARD", "launcher-local"), ("reaper-local-0", "YARD", "reaper-local")]
+    {
+        let server = school.services.get(service).unwrap();
+        server.kill().await;
+        publish(&school.bus, service, json!({"image": "a", "ram": "256Mi", "steps": [{"name": "run", "run": "true"}]})).await;
+        let series = format!("switchyard_consumer_oldest_seconds{{stream=\"{stream}\",consumer=\"{consumer}\"}} ");
+        until(&format!("{series}is told"), Duration::from_mins(1), async || {
+            let told = told(&school.services).await;
+            told.lines().filter_map(|line| line.strip_prefix(&series)?.parse::<u64>().ok()).any(|age| age > 0).then_some(())
+        })
+        .await;
+        server.restart().await.unwrap();
+    }
+    school.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
