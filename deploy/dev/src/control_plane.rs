@@ -25,6 +25,13 @@ use crate::{StartError, port};
 
 const KWOK_OPTIONS: &str = include_str!("../kwok/config.yaml");
 const KWOK_PODS: &str = include_str!("../kwok/stages-pod.yaml");
+/// What the builds of simulated nodes have said, if anything: the lines of one file.
+const KWOK_LOGS: &str = "
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterLogs
+metadata: {name: said}
+spec: {logs: [{logsFile: said.log}]}
+";
 /// The API server would wait a minute for clients that stay connected.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -37,6 +44,7 @@ pub struct ControlPlane {
     apiserver: Server,
     etcd: Server,
     access: Access,
+    folder: PathBuf,
 }
 
 impl ControlPlane {
@@ -62,7 +70,7 @@ impl ControlPlane {
             manifests::apply_namespace(access.client(ClusterUser::Admin)?, Self::NAMESPACE),
         );
         namespace?;
-        Ok(Self { kwok: kwok?, scheduler: scheduler?, apiserver, etcd, access })
+        Ok(Self { kwok: kwok?, scheduler: scheduler?, apiserver, etcd, access, folder })
     }
 
     /// Makes a further namespace with the same permissions for launcher and reaper; does nothing if it is there.
@@ -117,6 +125,14 @@ impl ControlPlane {
         &self.kwok
     }
 
+    /// Has every build of a simulated node say this, from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn have_said(&self, text: &str) -> Result<(), StartError> {
+        said(&self.folder, text)
+    }
+
     /// Stops everything, etcd last. The folder stays.
     pub async fn stop(&self) {
         tokio::join!(self.kwok.stop(STOP_WITHIN), self.scheduler.stop(STOP_WITHIN));
@@ -169,11 +185,22 @@ async fn scheduler(tools: &Tools, folder: &Path, kubeconfig: &Path) -> Result<Se
 }
 
 async fn kwok(tools: &Tools, folder: &Path, kubeconfig: &Path) -> Result<Server, StartError> {
-    for (name, text) in [("kwok.yaml", KWOK_OPTIONS), ("kwok-pods.yaml", KWOK_PODS)] {
+    said(folder, "")?;
+    for (name, text) in [("kwok.yaml", KWOK_OPTIONS), ("kwok-pods.yaml", KWOK_PODS), ("kwok-logs.yaml", KWOK_LOGS)] {
         fs::write(folder.join(name), text).map_err(StartError::file(folder.join(name)))?;
     }
     let launch = Launch::new("kwok", tools.path(Tool::Kwok), folder)
-        .arguments(["--config=kwok.yaml", "--config=kwok-pods.yaml", "--kubeconfig"])
-        .arguments([kubeconfig]);
+        .arguments(["--config=kwok.yaml", "--config=kwok-pods.yaml", "--config=kwok-logs.yaml"])
+        // The API server asks the nodes for logs by TLS, and takes any certificate.
+        .arguments(["--tls-cert-file=certificates/apiserver.crt", "--tls-private-key-file=certificates/apiserver.key"])
+        .arguments([format!("--node-port={}", port::free()?)])
+        .arguments(["--kubeconfig".as_ref(), kubeconfig.as_os_str()]);
     Server::start(launch, Ready::Nodes { kubeconfig: kubeconfig.to_owned() }).await
+}
+
+/// Writes what builds have said as a container runtime does: each line with its time.
+fn said(folder: &Path, text: &str) -> Result<(), StartError> {
+    let lines: Vec<_> = text.lines().map(|line| format!("2026-01-01T00:00:00.000000000Z stdout F {line}\n")).collect();
+    let file = folder.join("said.log");
+    fs::write(&file, lines.concat()).map_err(StartError::file(file))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use switchyard_bus::{
     ClockError, Clocks, Events, Ledger, LedgerError, PublishError, Revision, Settle, SettleError, Unreadable, settle,
 };
-use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Record};
+use switchyard_events::{BuildKey, BuildStarted, Clock, ClockKind, Decision, EmitError, Outcome, Record};
 use switchyard_executor::{Executor, Unreachable};
 use tracing::{debug, info, warn};
 
@@ -189,8 +189,10 @@ impl<B: Ledger + Events + Clocks, X: Executor> Reaper<B, X> {
     /// that cannot be read holds up nothing.
     async fn keep_log(&self, Target { build, attempt, uid }: Target<'_>, record: &Record) {
         let (Some(uid), Some(ended)) = (uid, record.attempt(attempt)) else { return };
-        let ran = ended.is_bound_to(uid) && ended.started_at.is_some() && ended.decided.is_some();
-        if !ran || self.bus.has_log(build, attempt).await {
+        let Some(end) = &ended.decided else { return };
+        // One that was over before a reaper looked was never seen to run.
+        let ran = ended.started_at.is_some() || matches!(end.outcome, Outcome::Success | Outcome::Failure);
+        if !ran || !ended.is_bound_to(uid) || self.bus.has_log(build, attempt).await {
             return;
         }
         let kept = match self.executor.log(build, attempt, uid).await {

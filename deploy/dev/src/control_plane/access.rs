@@ -80,6 +80,8 @@ impl Access {
             [
                 "--bind-address=127.0.0.1",
                 "--cert-dir=certificates",
+                // Of a simulated node, the name means nothing.
+                "--kubelet-preferred-address-types=InternalIP",
                 "--token-auth-file=tokens.csv",
                 "--service-account-issuer=https://dev.switchyard",
                 "--service-account-key-file=service-account.pub",

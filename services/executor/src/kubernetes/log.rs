@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::{AsyncRead, AsyncReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::LogParams};
 use tokio::time::timeout;
@@ -12,9 +13,11 @@ use crate::{
     mask::{KEPT, is_secret, masked, tail},
 };
 
-/// Lines that are asked for, and the most bytes of them: no question can be for the last bytes.
-const LINES: i64 = 2000;
-const MOST: i64 = 4 << 20;
+/// Lines that are asked for: no question can be for the last bytes, and a limit of bytes would cut off the end.
+const LINES: i64 = 4096;
+
+/// How much of them is looked at: a secret or a private key may begin before what is kept.
+const LOOKED_AT: usize = 1 << 20;
 
 /// The API server asks the node, which may not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,21 +28,35 @@ impl Kubernetes {
     /// It is asked beside the breaker: a node that does not answer says nothing about the API server.
     pub(super) async fn log_of(&self, name: &str, uid: &str) -> Result<Option<Vec<u8>>, Unreachable> {
         let Some(pod) = self.get(name).await?.filter(|pod| pod.uid().as_deref() == Some(uid)) else { return Ok(None) };
-        let params = LogParams {
-            container: Some(CONTAINER.to_owned()),
-            tail_lines: Some(LINES),
-            limit_bytes: Some(MOST),
-            ..LogParams::default()
-        };
+        let params = LogParams { container: Some(CONTAINER.to_owned()), tail_lines: Some(LINES), ..LogParams::default() };
         let request = self.pods().logs(name, &params).map_err(|error| Unreachable(with_causes(&error)))?;
-        let text = match timeout(PATIENCE, self.client.request_text(request)).await {
-            Ok(Ok(text)) => text,
-            Ok(Err(error)) => return Err(Unreachable(with_causes(&error))),
+        let said = async {
+            let said = self.client.request_stream(request).await.map_err(|error| with_causes(&error))?;
+            last(said, LOOKED_AT).await.map_err(|error| error.to_string())
+        };
+        let text = match timeout(PATIENCE, said).await {
+            Ok(said) => said.map_err(Unreachable)?,
             Err(_) => return Err(Unreachable(format!("no log within {} s", PATIENCE.as_secs()))),
         };
+        let text = String::from_utf8_lossy(&text);
         let secrets = secrets(&pod);
         let text = masked(&text, secrets.iter().map(String::as_str));
         Ok((!text.is_empty()).then(|| tail(&text, KEPT).as_bytes().to_vec()))
+    }
+}
+
+/// The last `most` bytes of what is read to its end, in little more memory than twice as much.
+async fn last(mut from: impl AsyncRead + Unpin, most: usize) -> std::io::Result<Vec<u8>> {
+    let (mut kept, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let read = from.read(&mut piece).await?;
+        kept.extend_from_slice(&piece[..read]);
+        if read == 0 || kept.len() > 2 * most {
+            kept.drain(..kept.len().saturating_sub(most));
+        }
+        if read == 0 {
+            return Ok(kept);
+        }
     }
 }
 
@@ -55,6 +72,14 @@ fn secrets(pod: &Pod) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_the_last_bytes_are_kept() {
+        let long: Vec<_> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+        for (text, most) in [(&long[..], 1000), (&long[..300_001], 100_000), (&long[..10], 1000), (&[][..], 10)] {
+            assert_eq!(last(text, most).await.unwrap(), text[text.len().saturating_sub(most)..]);
+        }
+    }
 
     #[test]
     fn a_secret_is_looked_for_as_the_build_sees_it() {

@@ -126,6 +126,7 @@ async fn nobody_there(yard: &Yard) -> Vec<(BuildKey, Reason, Class)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_reason_is_reported_right_with_its_class() {
     let yard = Yard::of(FLEET, &["k8s", "k8s-late", "k8s-nope"], false, 1).await;
+    yard.stack.control_plane().unwrap().have_said("said\n").unwrap();
     let mut wanted = Vec::new();
     for (name, build, reason, class) in by_themselves() {
         wanted.push((yard.publish(name, build).await, reason, class));
@@ -142,6 +143,10 @@ async fn each_reason_is_reported_right_with_its_class() {
         let end = end.unwrap_or_else(|| panic!("{reason} was not reported, but {told:?}"));
         assert_eq!(end.class, class, "{reason}");
         is_whole(end);
+        if matches!(reason, Reason::Succeeded | Reason::ExitCode(_) | Reason::StepFailed(..) | Reason::OutOfMemory) {
+            // Nothing lingers here: it was read in the moment before its pod was let go.
+            assert_eq!(yard.bus.log(&build, 1).await.unwrap().as_deref(), Some("said\n"), "{reason}");
+        }
     }
     assert_eq!(finished.iter().filter(|end| end.reason == Reason::Failed).count(), 0, "nothing failed without a reason");
     yard.stop().await;
