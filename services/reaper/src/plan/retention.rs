@@ -10,7 +10,8 @@ use crate::fire::after;
 
 /// The records that have been kept long enough: none before [`LEAST_KEPT`], and none of which a pod may still be there.
 ///
-/// Where the executor does not answer, nothing expires. Each executor's reaper sees to the records that ended there, or nowhere.
+/// Where the executor does not answer, nothing expires. Each executor's reaper sees to the records that ended there, or nowhere;
+/// those of an executor that has no reaper any more are everybody's as much later.
 pub(super) fn expired(sight: &Sight<'_>, now: Timestamp, policy: &Policy) -> Vec<Reap> {
     let Some(pods) = sight.pods else { return Vec::new() };
     let mut ended: Vec<_> = sight.records.iter().filter_map(|(build, record)| Some((ended_at(record)?, build, record))).collect();
@@ -24,7 +25,8 @@ pub(super) fn expired(sight: &Sight<'_>, now: Timestamp, policy: &Policy) -> Vec
         let long_enough = (crowded || after(at, policy.keep) < now) && after(at, LEAST_KEPT) < now;
         let last = record.latest();
         let place = last.and_then(|attempt| attempt.executor.as_deref());
-        let ours = place.is_none_or(|place| place == policy.executor);
+        let deserted = after(after(at, policy.keep), LEAST_KEPT) < now;
+        let ours = deserted || place.is_none_or(|place| place == policy.executor);
         if long_enough && ours && !pods.iter().any(|pod| pod.build == *build) {
             found.push(Reap { build: build.clone(), attempt: last.map_or(1, |attempt| attempt.n), why: Why::Expired });
         }
@@ -86,7 +88,8 @@ mod tests {
         let records = [(build(), decided().close(1).unwrap())];
         assert_eq!(gone(&records, Some(&[pod(Phase::Succeeded)]), &policy, 100), 0);
         assert_eq!(gone(&records, None, &policy, 100), 0, "the executor is away");
-        assert_eq!(gone(&records, Some(&[]), &Policy::of("k8s-vm"), 100), 0, "another's");
+        assert_eq!(gone(&records, Some(&[]), &Policy::of("k8s-vm"), 38), 0, "another's");
+        assert_eq!(gone(&records, Some(&[]), &Policy::of("k8s-vm"), 39), 1, "nobody else seems to see to it");
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! `switchyard sweep`: looks once for what clocks and watches have missed, and sees to it. `switchyard release`: lets go of every pod.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use switchyard_executor::{Executor as _, Observed, Place};
-use switchyard_reaper::{Reaper, Sweeping};
+use switchyard_executor::{Executor as _, Observed};
+use switchyard_reaper::{Elsewhere, Reaper, Sweeping};
+use tokio::time::timeout;
 
 use super::{Session, Told, run, term};
-use crate::services::{Builds, fleet, named, place};
+use crate::{
+    health,
+    services::{Builds, fleet, named, place},
+};
+
+/// How long launchers are listened to that say where what waits at a drained executor may go: their heartbeats are kept.
+const HEARING: Duration = Duration::from_secs(1);
 
 /// Settings of `sweep`.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,11 +56,18 @@ pub(crate) fn sweep(told: &Told<Args>) -> ExitCode {
     let args = &told.args;
     run(&told.nats, async |session: &Session<'_>| {
         let bus = session.bus().await?;
-        let place = connect(&args.config, &args.executor, &args.builds).await?;
+        let fleet = fleet(&args.config)?;
+        let executor = named(&fleet, &args.executor)?;
+        let place = place(executor, args.builds.folder.as_deref(), None).await?;
         // A pod that cannot be seen must not be taken for one that is gone.
         place.list().await?;
         let policy = args.sweeping.policy(&args.executor, Some(bus.installation().await?));
-        let reaper = Reaper::new(bus.clone(), place).governed_by(policy);
+        let elsewhere = Elsewhere::default();
+        if executor.draining {
+            elsewhere.drain(true);
+            drop(timeout(HEARING, health::taken(bus, &fleet, &elsewhere)).await);
+        }
+        let reaper = Reaper::new(bus.clone(), place).knowing(elsewhere).governed_by(policy);
         let found = reaper.findings().await?;
         for reap in &found {
             term::say(&format!("{} {}  {}\n", reap.build, reap.attempt, reap.why))?;
@@ -73,7 +84,8 @@ pub(crate) fn release(told: &Told<ReleaseArgs>) -> ExitCode {
     let args = &told.args;
     run(&told.nats, async |session: &Session<'_>| {
         let ours = if args.all { None } else { Some(session.bus().await?.installation().await?) };
-        let place = connect(&args.config, &args.executor, &args.builds).await?;
+        let fleet = fleet(&args.config)?;
+        let place = place(named(&fleet, &args.executor)?, args.builds.folder.as_deref(), None).await?;
         let is_ours = |pod: &Observed| ours.is_none() || pod.installation == ours;
         let mut let_go = 0;
         for pod in place.list().await?.into_iter().filter(|pod| pod.held && is_ours(pod)) {
@@ -86,9 +98,4 @@ pub(crate) fn release(told: &Told<ReleaseArgs>) -> ExitCode {
         term::say(&format!("{let_go} {}\n", if args.dry_run { "would be let go" } else { "let go" }))?;
         Ok(())
     })
-}
-
-async fn connect(config: &Path, executor: &str, builds: &Builds) -> anyhow::Result<Place> {
-    let fleet = fleet(config)?;
-    place(named(&fleet, executor)?, builds.folder.as_deref(), None).await
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use switchyard_bus::Durable;
 use switchyard_events::{Attempt, BuildKey, Outcome, Reason};
 
 use crate::yard::{Yard, until};
@@ -47,11 +48,12 @@ async fn services_that_are_killed_or_stopped_lose_and_double_nothing() {
     yard.stop().await;
 }
 
-/// Longer than a message waits for its acknowledgement (3 s) before another replica is told, and than anybody waits for an answer.
+/// Much longer than a message waits for its acknowledgement ([`switchyard_bus::ACK_WAIT`], 3 s) before another replica is told, and than anybody waits for an answer.
 const STOPPED: Duration = Duration::from_secs(35);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_stood_still_longer_than_its_messages_wait_does_no_harm_when_it_wakes() {
+    assert!(STOPPED > 10 * switchyard_bus::ACK_WAIT);
     let yard = Yard::start(false, 2).await;
     let mut builds = publish(&yard, 0, 40).await;
     let stopped: Vec<_> = yard.services.iter().filter(|(name, _)| name.ends_with("-0")).map(|(_, service)| service).collect();
@@ -68,7 +70,21 @@ async fn a_service_that_stood_still_longer_than_its_messages_wait_does_no_harm_w
     }
     builds.extend(publish(&yard, builds.len(), builds.len() + 20).await);
     all_succeeded(&yard, &builds).await;
+    // Of each kind somebody was stopped with messages at hand, which were given to another, too.
+    let executors = ["k8s", "k8s-vm"];
+    assert!(given(&yard, &[Durable::requests()]).await > builds.len(), "routers");
+    assert!(given(&yard, &executors.map(Durable::routed)).await > builds.len(), "launchers");
+    assert!(given(&yard, &executors.map(Durable::progress)).await > 2 * builds.len(), "reapers");
     yard.stop().await;
+}
+
+/// How often consumers were given a message: more often than there are messages, where one was given twice.
+async fn given(yard: &Yard, durables: &[Durable]) -> usize {
+    let mut given = 0;
+    for durable in durables {
+        given += yard.bus.lag(durable).await.unwrap().delivered;
+    }
+    usize::try_from(given).unwrap()
 }
 
 /// So many builds for the launchers to be killed and stopped in.
@@ -154,12 +170,30 @@ async fn an_api_server_that_is_killed_loses_and_doubles_nothing() {
     let api = yard.stack.control_plane().unwrap().apiserver();
     api.kill().await;
     builds.extend(publish(&yard, 100, BUILDS).await);
+    is_told(&yard, "unreachable", 0).await;
     until("a build waits for the API server", PATIENCE, async || {
         let records = yard.bus.records().await.ok()?;
         records.iter().any(|(_, record)| record.latest().is_some_and(|attempt| attempt.bound.is_none())).then_some(())
     })
     .await;
     api.restart().await.unwrap();
+    is_told(&yard, "reachable", 1).await;
     all_succeeded(&yard, &builds).await;
     yard.stop().await;
+}
+
+/// Of each executor an event and a metric say whether it answers.
+async fn is_told(yard: &Yard, predicate: &str, reachable: u8) {
+    for executor in ["k8s", "k8s-vm"] {
+        let subject = format!("yard.dev.cdeventsx.switchyard-executor.{predicate}.0.1.0.{executor}");
+        let event = async || yard.bus.last("YARD", &subject).await.ok().flatten();
+        until(&format!("{subject} is stored"), PATIENCE, event).await;
+        let ready = yard.services.get(&format!("reaper-{executor}-0")).unwrap().address().unwrap();
+        let metric = format!("switchyard_executor_reachable{{executor=\"{executor}\"}} {reachable}");
+        until(&metric, PATIENCE, async || {
+            let told = reqwest::get(ready.replace("/readyz", "/metrics")).await.ok()?.text().await.ok()?;
+            told.lines().any(|line| line == metric).then_some(())
+        })
+        .await;
+    }
 }

@@ -28,6 +28,7 @@ mod retraining;
 mod secrets;
 mod start;
 mod sweep;
+mod sweeping;
 mod traces;
 mod training;
 mod watching;

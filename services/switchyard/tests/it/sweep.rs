@@ -14,13 +14,13 @@ use tokio::process::Command;
 
 use crate::yard::{FLEET, Yard, program, until};
 
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-fn lasting() -> Value {
+pub(crate) fn lasting() -> Value {
     json!({"image": "registry.example/a:1", "cpu": "micro", "ram": "micro", "annotations": {"dev.switchyard/run-for": "1h"}})
 }
 
-fn runs(record: &Record) -> bool {
+pub(crate) fn runs(record: &Record) -> bool {
     record.latest().is_some_and(|attempt| attempt.started_at.is_some())
 }
 
@@ -29,7 +29,7 @@ fn reason(record: &Record) -> Reason {
 }
 
 /// A pod like ours that no record knows, of that installation.
-async fn unknown_pod(yard: &Yard, installation: &str) -> String {
+pub(crate) async fn unknown_pod(yard: &Yard, installation: &str) -> String {
     let build = BuildKey::of("/nobody", installation, "x");
     let name = format!("b-{build}-1");
     let labels = json!({"switchyard.dev/build": build, "switchyard.dev/attempt": "1", "switchyard.dev/executor": "k8s",
@@ -42,7 +42,7 @@ async fn unknown_pod(yard: &Yard, installation: &str) -> String {
 }
 
 /// Runs one of the tools, as an operator does, and answers what it says.
-async fn tool(yard: &Yard, words: &[&str]) -> String {
+pub(crate) async fn tool(yard: &Yard, words: &[&str]) -> String {
     let credentials = yard.stack.nats().credentials("loadtest").unwrap();
     let said = Command::new(program())
         .args(words)

@@ -17,7 +17,7 @@ use kube::{
 };
 use switchyard_bus::{Bus, Events as _};
 use switchyard_dev::{ClusterUser, ControlPlane, Services, ServicesOptions, Stack, StackOptions};
-use switchyard_events::{BuildFinished, BuildKey, CdEvent, Outcome, Outgoing, Record, ci, custom_data};
+use switchyard_events::{BuildFinished, BuildKey, CancelRequested, CdEvent, Outcome, Outgoing, Record, ci, custom_data};
 use tokio::{io::AsyncWriteExt as _, process::Command, task::JoinHandle, time::Instant};
 
 pub(crate) const FLEET: &str = "
@@ -136,8 +136,18 @@ impl Yard {
         Api::namespaced(cluster.client(ClusterUser::Admin).unwrap(), ControlPlane::NAMESPACE)
     }
 
-    /// Ends the services with SIGTERM, then the servers.
+    /// Has what still runs stopped, sees that no pod and no finalizer is left of any test, and ends the services with SIGTERM, then
+    /// the servers.
     pub(crate) async fn stop(self) {
+        for (build, record) in self.bus.records().await.unwrap().into_iter().filter(|(_, record)| !record.is_closed()) {
+            let cancel = CancelRequested { build: build.clone() };
+            let cancel = cancel.outgoing(&record.tenant, &format!("stop-{build}"), Timestamp::now(), None).unwrap();
+            self.bus.publish(cancel).await.unwrap();
+        }
+        until("no pod and no finalizer is left", Duration::from_mins(1), async || {
+            self.api().list(&kube::api::ListParams::default()).await.ok()?.items.is_empty().then_some(())
+        })
+        .await;
         self.watching.abort();
         let stubborn = self.services.stop().await;
         assert!(stubborn.is_empty(), "did not end by themselves with 0: {stubborn:?}");
