@@ -41,6 +41,7 @@ pub use inferred::Inferred;
 pub use lag::Lag;
 pub use ledger::{Ledger, LedgerError, Revision, amend};
 pub use provision::{Change, ProvisionError, provision};
+pub use provisioned::once_provisioned;
 pub use publish::{Events, PublishError, Published};
 pub use retry::{endless, redelivery, redelivery_from};
 pub use settle::{SettleError, settle};

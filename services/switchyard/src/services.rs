@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _};
-use switchyard_bus::{Bus, Durable};
+use switchyard_bus::{Bus, Durable, once_provisioned};
 use switchyard_executor::{Kubernetes, Place, Process};
 use switchyard_fleet::{Executor, Fleet, Plugin};
 use switchyard_launcher::{Launcher, ScrewdriverKey};
@@ -259,21 +259,7 @@ pub(crate) async fn place(executor: &Executor, builds: Option<&Path>, installati
 /// This installation's name, once its ledger exists; none where the service is to stop before.
 async fn installation(service: &Context) -> Option<String> {
     let bus = Bus::new(service.nats.clone());
-    let mut told = false;
-    loop {
-        match bus.installation().await {
-            Ok(installation) => return Some(installation),
-            Err(error) if !told => {
-                info!(%error, "waiting for what `switchyard provision` makes");
-                told = true;
-            }
-            Err(_) => {}
-        }
-        tokio::select! {
-            () = service.shutdown.requested() => return None,
-            () = tokio::time::sleep(Duration::from_millis(500)) => {}
-        }
-    }
+    once_provisioned(|| bus.installation(), service.shutdown.requested()).await
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

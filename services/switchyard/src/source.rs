@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
-use switchyard_bus::{Applied, Bus};
+use switchyard_bus::{Applied, Bus, once_provisioned};
 use switchyard_fleet::Fleet;
 use switchyard_runtime::Shutdown;
 use tracing::{error, info, warn};
@@ -28,14 +28,15 @@ pub(crate) fn of_file(path: Option<&Path>) -> anyhow::Result<Option<Fleet>> {
 /// The fleet to begin with: the newest of the bucket that can be read, else the file's, else the first that is applied.
 /// `None` when the service is to stop before.
 pub(crate) async fn begin(bus: &Bus, file: Option<Fleet>, shutdown: &Shutdown) -> Option<Sourced> {
+    // What the bucket has is waited for: who knows only the file might route by what no longer holds.
+    let applied = once_provisioned(|| bus.fleets(), shutdown.requested()).await?;
     tokio::select! {
         () = shutdown.requested() => None,
-        sourced = first(bus, file) => Some(sourced),
+        sourced = first(bus, newest(&applied), file) => Some(sourced),
     }
 }
 
-async fn first(bus: &Bus, file: Option<Fleet>) -> Sourced {
-    let newest = newest(&stored(bus).await);
+async fn first(bus: &Bus, newest: Option<Sourced>, file: Option<Fleet>) -> Sourced {
     match (newest, file) {
         (Some(sourced), file) => {
             let over = if file.is_some() { ", over the file" } else { "" };
@@ -56,25 +57,6 @@ async fn first(bus: &Bus, file: Option<Fleet>) -> Sourced {
             }
         }
     }
-}
-
-/// What the bucket has. It is waited for: who knows only the file might route by what no longer holds.
-async fn stored(bus: &Bus) -> Vec<Applied> {
-    let mut said = String::new();
-    for tried in 1.. {
-        match bus.fleets().await {
-            Ok(fleets) => return fleets,
-            Err(error) => {
-                let error = error.to_string();
-                if error != said {
-                    warn!(error, "waiting for what `switchyard provision` makes");
-                    said = error;
-                }
-            }
-        }
-        tokio::time::sleep(switchyard_bus::redelivery(tried)).await;
-    }
-    Vec::new()
 }
 
 /// The newest that is a fleet. What is newer and none is told.

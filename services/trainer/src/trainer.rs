@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use switchyard_bus::{Bus, Durable, Window};
+use switchyard_bus::{Bus, Durable, Window, once_provisioned};
 use switchyard_runtime::Context;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
@@ -46,7 +46,8 @@ impl Trainer {
         if !self.bus.until_provisioned(&[&trainings, &asked], service.shutdown.requested()).await {
             return Ok(());
         }
-        let (decider, woken) = Decider::open(self.bus.clone(), self.args.pipeline.clone(), service.metrics.clone()).await?;
+        let open = || Decider::open(self.bus.clone(), self.args.pipeline.clone(), service.metrics.clone());
+        let Some((decider, woken)) = once_provisioned(open, service.shutdown.requested()).await else { return Ok(()) };
         service.health.ready();
         let stop = || service.shutdown.requested();
         let ends = self.bus.consume(&trainings, FEW, stop(), |delivery| decider.finished(delivery));

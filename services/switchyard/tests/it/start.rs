@@ -135,3 +135,17 @@ async fn what_may_come_is_waited_for_with_a_clear_line() {
     broker.nats.stop().await;
     says(service(&broker, "router", &["router"]), "waiting for NATS").await;
 }
+
+/// In a cluster whose leader is being chosen, a bucket may not answer although the consumers did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_answer_is_waited_for() {
+    let broker = broker().await;
+    assert!(service(&broker, "provision", &["provision"]).output().await.unwrap().status.success());
+    let js = async_nats::jetstream::new(broker.nats.connect("provision").await.unwrap());
+    js.delete_key_value("config").await.unwrap();
+    let fleet = broker.folder.path().join("fleet.yaml").display().to_string();
+    for (user, arguments) in [("trainer", vec!["trainer"]), ("router", vec!["router", "--config", &fleet])] {
+        says(service(&broker, user, &arguments), "waiting for what `switchyard provision` makes error=\"bucket config").await;
+    }
+    broker.nats.stop().await;
+}
