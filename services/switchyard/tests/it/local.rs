@@ -241,6 +241,24 @@ async fn what_a_build_says_is_read_while_it_runs_and_kept_without_secrets_when_i
     stack.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_said_is_kept_although_no_reaper_has_seen_it_run() {
+    let (stack, services, bus) = laptop().await;
+    let reaper = services.get("reaper-local-0").unwrap();
+    reaper.kill().await;
+    let over = stack.folder().join("over");
+    let step = format!("echo nobody looked; touch {}", over.display());
+    let build = publish(&bus, "unseen", json!({"image": "a", "steps": [{"name": "speak", "run": step}]})).await;
+    let folder = stack.folder().join(format!("builds/local/b-{build}-1"));
+    until("it has run", PATIENCE, async || (over.exists() && of(&folder).is_empty()).then_some(())).await;
+    reaper.restart().await.unwrap();
+    all_succeeded(&bus, std::slice::from_ref(&build)).await;
+    until("its folder is gone", PATIENCE, async || (!folder.exists()).then_some(())).await;
+    assert_eq!(bus.log(&build, 1).await.unwrap().as_deref(), Some("nobody looked\n"));
+    assert!(services.stop().await.is_empty());
+    stack.stop().await;
+}
+
 async fn laptop() -> (Stack, Services, Bus) {
     let executors = vec!["local".to_owned()];
     let options = StackOptions { executors: executors.clone(), ..StackOptions::default() };
