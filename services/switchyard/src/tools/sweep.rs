@@ -1,19 +1,13 @@
 //! `switchyard sweep`: looks once for what clocks and watches have missed, and sees to it. `switchyard release`: lets go of every pod.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
+use jiff::Timestamp;
 use switchyard_executor::{Executor as _, Observed};
-use switchyard_reaper::{Elsewhere, Reaper, Sweeping};
-use tokio::time::timeout;
+use switchyard_reaper::{Elsewhere, Reaper, Sweeping, taking};
 
 use super::{Session, Told, run, term};
-use crate::{
-    health,
-    services::{Builds, fleet, named, place},
-};
-
-/// How long launchers are listened to that say where what waits at a drained executor may go: their heartbeats are kept.
-const HEARING: Duration = Duration::from_secs(1);
+use crate::services::{Builds, fleet, named, place};
 
 /// Settings of `sweep`.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,7 +59,8 @@ pub(crate) fn sweep(told: &Told<Args>) -> ExitCode {
         let elsewhere = Elsewhere::default();
         if executor.draining {
             elsewhere.drain(true);
-            drop(timeout(HEARING, health::taken(bus, &fleet, &elsewhere)).await);
+            let now = Timestamp::now();
+            elsewhere.learn(taking(&fleet, &bus.heartbeats(now).await?, now));
         }
         let reaper = Reaper::new(bus.clone(), place).knowing(elsewhere).governed_by(policy);
         let found = reaper.findings().await?;

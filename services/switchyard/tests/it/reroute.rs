@@ -72,10 +72,14 @@ impl Two {
     }
 
     async fn tool(&self, arguments: &[&str]) -> String {
-        let credentials = self.stack.nats().credentials("cli").unwrap();
+        self.tool_as("cli", arguments).await
+    }
+
+    async fn tool_as(&self, user: &str, arguments: &[&str]) -> String {
+        let credentials = self.stack.nats().credentials(user).unwrap();
         let mut tool = Command::new(program());
         tool.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        tool.env("NATS_URL", self.stack.nats().url());
+        tool.env("NATS_URL", self.stack.nats().url()).env("SWITCHYARD_BUILDS", self.stack.folder().join("builds"));
         tool.env("NATS_USER", &credentials.user).env("NATS_PASSWORD", &credentials.password);
         let output = tool.output().await.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -132,6 +136,27 @@ async fn a_build_that_no_launcher_takes_goes_to_another_executor_and_one_that_na
     assert_eq!(waits.attempts.iter().map(switchyard_events::Attempt::standing).collect::<Vec<_>>(), [Standing::Open]);
     launcher.restart().await.unwrap();
     assert_eq!(two.went(&named).await, [("main".to_owned(), Reason::Succeeded)]);
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_at_a_drained_executor_is_moved_by_the_sweep_of_a_person_too() {
+    let two = Two::start(&fleet("1h", false)).await;
+    let (launcher, reaper) = (two.services.get("launcher-main-0").unwrap(), two.services.get("reaper-main-0").unwrap());
+    launcher.kill().await;
+    let build = two.publish("waiting", None).await;
+    two.record(&build, "it waits at main", |record| record.attempts[0].executor.as_deref() == Some("main")).await;
+    reaper.kill().await;
+    let file = two.stack.folder().join("drained.yaml");
+    std::fs::write(&file, fleet("1h", true)).unwrap();
+    let sweep = ["sweep", "--executor", "main", "--config", file.to_str().unwrap()];
+    let found = two.tool_as("reaper", &[&sweep[..], &["--dry-run"]].concat()).await;
+    assert!(found.contains(&format!("{build} 1  it waits at an executor that is to become empty")), "{found}");
+    assert_eq!(two.record(&build, "it is known", |_| true).await.attempts.len(), 1, "a dry run does nothing");
+    two.tool_as("reaper", &sweep).await;
+    assert_eq!(two.went(&build).await, moved());
+    launcher.restart().await.unwrap();
+    reaper.restart().await.unwrap();
     two.stop().await;
 }
 

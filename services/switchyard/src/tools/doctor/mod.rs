@@ -9,7 +9,6 @@ mod verdict;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use switchyard_bus::Bus;
 use switchyard_events::Heartbeat;
@@ -108,20 +107,10 @@ fn class_line(class: Option<&Option<Class>>) -> anyhow::Result<String> {
 
 /// What services say of the executor now.
 async fn heartbeats(bus: &Bus, executor: &str) -> anyhow::Result<Vec<String>> {
-    let bucket = bus.jetstream().get_key_value("executors").await.context("bucket executors")?;
-    let keys: Vec<String> = bucket.keys().await?.try_collect().await?;
-    let mut lines = Vec::new();
-    for key in keys {
-        let Some(value) = bucket.get(&key).await? else { continue };
-        let Ok(beat) = serde_json::from_slice::<Heartbeat>(&value) else { continue };
-        if beat.executor == executor && beat.is_fresh(Timestamp::now()) {
-            lines.push(line(&beat));
-        }
-    }
-    if lines.is_empty() {
-        lines.push("no launcher says anything of this executor".to_owned());
-    }
-    Ok(lines)
+    let beats = bus.heartbeats(Timestamp::now()).await?;
+    let lines: Vec<_> = beats.iter().filter(|beat| beat.executor == executor).map(line).collect();
+    let none = || vec!["no launcher says anything of this executor".to_owned()];
+    Ok(if lines.is_empty() { none() } else { lines })
 }
 
 fn line(beat: &Heartbeat) -> String {
