@@ -2,11 +2,14 @@
 
 use std::{borrow::Cow, fmt};
 
+use bytes::{BufMut as _, BytesMut};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::TimeLimit;
 
 /// The members of a JSON object in their order, each value as its own text.
 #[derive(Debug, Default)]
@@ -63,12 +66,24 @@ impl<'de> Visitor<'de> for MembersVisitor {
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// What a JSON value is, for an attribute that can only be one of the first three.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scalar<'a> {
     String(Cow<'a, str>),
     Boolean(bool),
     Integer(i64),
     Other,
+}
+
+impl Scalar<'_> {
+    /// The same, borrowing nothing.
+    pub(crate) fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Self::String(text) => Scalar::String(Cow::Owned(text.into_owned())),
+            Self::Boolean(value) => Scalar::Boolean(value),
+            Self::Integer(value) => Scalar::Integer(value),
+            Self::Other => Scalar::Other,
+        }
+    }
 }
 
 /// Reads one value; an integer beyond 64 bits, a fraction, an array, an object and `null` are `Other`.
@@ -87,6 +102,57 @@ pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str::<Text<'_>>(text).ok().map(|text| text.0) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// Any value that a reader of [`serde_json::Value`] takes; nothing is kept of it.
+pub(crate) struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 /// The items of an array, if it is one.
@@ -136,6 +202,64 @@ impl Object {
         self.0.push(b'}');
         self.0
     }
+}
+
+/// JSON text that is written from left to right; what stands around the values is the writer's business.
+pub(crate) struct Writer<'a>(&'a mut BytesMut);
+
+impl<'a> Writer<'a> {
+    /// Writes behind what is there, for which that much room is made first.
+    pub(crate) fn new(text: &'a mut BytesMut, room: usize) -> Self {
+        text.reserve(room);
+        Self(text)
+    }
+
+    /// Text as it stands.
+    pub(crate) fn plain(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// A string.
+    pub(crate) fn quoted(&mut self, text: &str) -> &mut Self {
+        if needs_escapes(text.as_bytes()) {
+            // Neither a string nor memory can fail to be written.
+            let _ = serde_json::to_writer((&mut *self.0).writer(), text);
+        } else {
+            self.plain("\"").plain(text).plain("\"");
+        }
+        self
+    }
+
+    pub(crate) fn number(&mut self, mut number: u64) -> &mut Self {
+        let mut digits = [0; 20];
+        let mut from = digits.len();
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[from..]);
+        self
+    }
+
+    /// A time limit, as it writes itself.
+    pub(crate) fn limit(&mut self, limit: TimeLimit) -> &mut Self {
+        self.plain("\"");
+        for (count, unit) in limit.parts() {
+            self.number(count).plain(unit);
+        }
+        self.plain("\"")
+    }
+}
+
+/// Whether a string holds what JSON does not let stand as it is. Without an early end, so that many bytes are looked at at once.
+fn needs_escapes(text: &[u8]) -> bool {
+    let escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    text.iter().fold(0, |found, &byte| found | escaped(byte)) != 0
 }
 
 #[cfg(test)]

@@ -4,9 +4,14 @@
 //! was never bound: open → decided → closed. A transition returns the changed record, or `None` where it is not allowed or
 //! has already happened. Fields are written once. Writing it down is compare-and-set, and the store's business.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{Limits, StepEnd, TimeLimit, reason::Reason};
 
@@ -44,32 +49,76 @@ pub struct Record {
     pub unknown: Map<String, Value>,
 }
 
-/// What must be remembered of the event that asked for a build.
+/// What must be remembered of the event that asked for a build: `T` are its texts, `C` is its content.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Request {
+#[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de>, C: Deserialize<'de> + Default"))]
+pub struct RequestOf<T, C> {
     /// The event's id.
-    pub id: String,
+    pub id: T,
     /// The event's source.
-    pub source: String,
+    pub source: T,
     /// The event's type.
-    pub r#type: String,
+    pub r#type: T,
     /// The CDEvents subject id: what the CI system calls the build.
-    pub subject: String,
+    pub subject: T,
     /// The subject's own source, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject_source: Option<String>,
+    pub subject_source: Option<T>,
     /// The stream that holds the event.
-    pub stream: String,
+    pub stream: T,
     /// Its sequence there.
     pub sequence: u64,
     /// The chain that the event belongs to.
-    pub chain_id: String,
+    pub chain_id: T,
     /// The subject's content, for the events that answer the request.
     #[serde(default)]
-    pub content: Value,
+    pub content: C,
     /// The starting trace context (`traceparent`).
-    pub trace: String,
+    pub trace: T,
+}
+
+/// What must be remembered of the event that asked for a build.
+pub type Request = RequestOf<String, Value>;
+
+/// What must be remembered of an event that still lies in its message.
+pub type RequestView<'a> = RequestOf<Cow<'a, str>, Cow<'a, RawValue>>;
+
+impl Request {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn view(&self) -> RequestView<'_> {
+        RequestOf {
+            id: Cow::Borrowed(&self.id),
+            source: Cow::Borrowed(&self.source),
+            r#type: Cow::Borrowed(&self.r#type),
+            subject: Cow::Borrowed(&self.subject),
+            subject_source: self.subject_source.as_deref().map(Cow::Borrowed),
+            stream: Cow::Borrowed(&self.stream),
+            sequence: self.sequence,
+            chain_id: Cow::Borrowed(&self.chain_id),
+            content: to_raw_value(&self.content).map_or(Cow::Borrowed(RawValue::NULL), Cow::Owned),
+            trace: Cow::Borrowed(&self.trace),
+        }
+    }
+}
+
+impl RequestView<'_> {
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Request {
+        Request {
+            id: self.id.into_owned(),
+            source: self.source.into_owned(),
+            r#type: self.r#type.into_owned(),
+            subject: self.subject.into_owned(),
+            subject_source: self.subject_source.map(Cow::into_owned),
+            stream: self.stream.into_owned(),
+            sequence: self.sequence,
+            chain_id: self.chain_id.into_owned(),
+            content: serde_json::from_str(self.content.get()).unwrap_or_default(),
+            trace: self.trace.into_owned(),
+        }
+    }
 }
 
 impl Request {

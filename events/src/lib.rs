@@ -21,15 +21,15 @@ mod vocabulary;
 pub use build::{BuildClocks, BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
-    DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,
+    CloudEvent, DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,
     validate_cloudevent,
 };
 pub use emit::{
-    ArtifactPublished, Asked, BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued, BuildRouted,
-    BuildStarted, CancelRequested, Cause, Change, ColumnJudged, DriftCleared, DriftDetected, Drifted, EmitError, ExecutorHeard,
-    MetricJudged, ModelEvaluated, ModelPromoted, ModelRejected, ModelRolledBack, OfRun, Outgoing, ReferencePinned, Retrain,
-    RetrainingFinished, RetrainingRequested, RetrainingSkipped, RollBack, RunEnd, SOURCE, Says, ServiceChanged, Thread, Told,
-    TrainingBuild, Why, WindowJudged, custom_data, finished, starting_trace,
+    Answer, ArtifactPublished, Asked, BuildExtended, BuildFinished, BuildLaunched, BuildReaped, BuildRefused, BuildRequeued,
+    BuildRouted, BuildStarted, CancelRequested, Cause, Change, ColumnJudged, DriftCleared, DriftDetected, Drifted, EmitError,
+    ExecutorHeard, MetricJudged, ModelEvaluated, ModelPromoted, ModelRejected, ModelRolledBack, OfRun, Outgoing, ReferencePinned,
+    Retrain, RetrainingFinished, RetrainingRequested, RetrainingSkipped, RollBack, RoutedOf, RoutedView, RunEnd, SOURCE, Says,
+    ServiceChanged, Thread, Told, TrainingBuild, Why, WhyOf, WindowJudged, Words, custom_data, finished, starting_trace,
 };
 pub use heartbeat::{BreakerState, Heartbeat};
 pub use identity::{
@@ -38,7 +38,7 @@ pub use identity::{
 };
 pub use ledger::{
     Attempt, Bound, Cancelled, Condemned, Decided, Decision, MAX_ATTEMPTS, MAX_REROUTES, MAX_RESULT, Outcome, Record, Request,
-    Routing, Standing,
+    RequestOf, RequestView, Routing, Standing,
 };
 pub use limit::{InvalidTimeLimit, Limits, TimeLimit};
 pub use reason::{Class, Reason};

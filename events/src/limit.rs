@@ -38,6 +38,17 @@ impl TimeLimit {
         self.0
     }
 
+    /// What it is written as: so many of each unit, the largest first.
+    pub(crate) fn parts(self) -> impl Iterator<Item = (u64, &'static str)> {
+        let all = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let mut rest = all;
+        UNITS.into_iter().filter_map(move |(unit, each)| {
+            let count = rest / each;
+            rest %= each;
+            (count > 0 || (all == 0 && unit == "s")).then_some((count, unit))
+        })
+    }
+
     /// Whole seconds, rounded up: what a Kubernetes field takes.
     #[must_use]
     pub fn whole_seconds(self) -> i64 {
@@ -74,17 +85,7 @@ impl FromStr for TimeLimit {
 
 impl fmt::Display for TimeLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        if rest == 0 {
-            return f.write_str("0s");
-        }
-        for (unit, each) in UNITS {
-            if rest >= each {
-                write!(f, "{}{unit}", rest / each)?;
-                rest %= each;
-            }
-        }
-        Ok(())
+        self.parts().try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
     }
 }
 

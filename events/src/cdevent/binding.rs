@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{CdEvent, CdEventError, Context};
 use crate::{
-    Violation,
+    CloudEvent, Violation,
     cloudevent::validate_cloudevent,
     syntax,
     violation::{excerpt, rule},
@@ -45,21 +45,38 @@ impl<'a> CdEvent<'a> {
     /// # Errors
     /// The data is no CDEvent, or an attribute contradicts it; the attribute is named.
     pub fn from_cloudevent(event: &'a Event) -> Result<Self, CdEventError> {
-        if !syntax::is_json(event.datacontenttype()) {
-            return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
-        }
-        let cdevent = match event.data() {
-            Some(Data::Binary(bytes)) => Self::parse(bytes)?,
-            Some(Data::String(text)) => Self::parse(text.as_bytes())?,
+        let data = match event.data() {
+            Some(Data::Binary(bytes)) => Some(bytes.as_slice()),
+            Some(Data::String(text)) => Some(text.as_bytes()),
             Some(Data::Json(_)) => {
                 return Err(CdEventError::Binding(Violation::new("data", "must be JSON text, not a parsed value")));
             }
-            None => return Err(CdEventError::Envelope(Violation::new("data", rule::REQUIRED))),
+            None => None,
         };
+        let cdevent = Self::carried(event.datacontenttype(), data)?;
         agree("type", event.ty(), "context.type", &cdevent.context.ty)?;
         agree("source", event.source(), "context.source", &cdevent.context.source)?;
         agree("subject", event.subject().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
         Ok(cdevent)
+    }
+
+    /// The CDEvent that a CloudEvent carries; where the two may differ, the CDEvent counts.
+    ///
+    /// # Errors
+    /// As those of [`Self::from_cloudevent`].
+    pub fn of(event: &'a CloudEvent<'_>) -> Result<Self, CdEventError> {
+        let cdevent = Self::carried(event.datacontenttype.as_deref(), event.data.as_deref())?;
+        agree("type", &event.ty, "context.type", &cdevent.context.ty)?;
+        agree("source", &event.source, "context.source", &cdevent.context.source)?;
+        agree("subject", event.subject.as_deref().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
+        Ok(cdevent)
+    }
+
+    fn carried(datacontenttype: Option<&str>, data: Option<&'a [u8]>) -> Result<Self, CdEventError> {
+        if !syntax::is_json(datacontenttype) {
+            return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
+        }
+        Self::parse(data.ok_or_else(|| Violation::new("data", rule::REQUIRED))?)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The attributes of one event as they are read, before they are known to be right.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::borrow::Cow;
 
-use cloudevents::{AttributesWriter as _, Event, EventBuilder as _, EventBuilderV10, event::ExtensionValue};
-
-use super::validate::{check_extension_name, validate};
+use super::{CloudEvent, validate::check_extension_name};
 use crate::{Violation, json::Scalar, syntax, violation::rule};
 
 /// Attributes by name; a value keeps the form it was read in until [`Attributes::build`].
@@ -18,7 +16,7 @@ pub(crate) struct Attributes<'a> {
     dataschema: Option<Cow<'a, str>>,
     subject: Option<Cow<'a, str>>,
     time: Option<Cow<'a, str>>,
-    extensions: Vec<(Cow<'a, str>, ExtensionValue)>,
+    extensions: Vec<(Cow<'a, str>, Scalar<'a>)>,
 }
 
 impl<'a> Attributes<'a> {
@@ -44,12 +42,9 @@ impl<'a> Attributes<'a> {
 
     fn set_extension(&mut self, name: Cow<'a, str>, value: Scalar<'a>) -> Result<(), Violation> {
         check_extension_name(&name)?;
-        let value = match value {
-            Scalar::String(text) => ExtensionValue::String(text.into_owned()),
-            Scalar::Boolean(value) => ExtensionValue::Boolean(value),
-            Scalar::Integer(value) => ExtensionValue::Integer(value),
-            Scalar::Other => return Err(Violation::new(&*name, "must be a string, a boolean or an integer")),
-        };
+        if value == Scalar::Other {
+            return Err(Violation::new(&*name, "must be a string, a boolean or an integer"));
+        }
         match self.extensions.iter().find(|(known, _)| *known == name) {
             Some((_, before)) if *before != value => return Err(Violation::new(name, rule::TWICE)),
             Some(_) => {}
@@ -59,33 +54,23 @@ impl<'a> Attributes<'a> {
     }
 
     /// The event without its data, once every rule holds.
-    pub(crate) fn build(self) -> Result<Event, Violation> {
+    pub(crate) fn build(self) -> Result<CloudEvent<'a>, Violation> {
         if required("specversion", self.specversion)? != "1.0" {
             return Err(Violation::new("specversion", "must be 1.0"));
         }
-        let mut builder = EventBuilderV10::new()
-            .id(required("id", self.id)?)
-            .source(required("source", self.source)?)
-            .ty(required("type", self.ty)?);
-        if let Some(subject) = self.subject {
-            builder = builder.subject(subject);
-        }
-        let mut event = builder.build().map_err(|error| Violation::new("time", error.to_string()))?;
-        if let Some(time) = self.time {
-            let time = syntax::timestamp(&time).ok_or_else(|| Violation::new("time", rule::TIMESTAMP))?;
-            event.set_time(Some(SystemTime::from(time)));
-        }
-        if let Some(content_type) = self.datacontenttype {
-            event.set_datacontenttype(Some(content_type));
-        }
-        if let Some(schema) = self.dataschema {
-            let schema: url::Url = schema.parse().map_err(|_| Violation::new("dataschema", rule::URI))?;
-            event.set_dataschema(Some(schema));
-        }
-        for (name, value) in self.extensions {
-            event.set_extension(&name, value);
-        }
-        validate(&event)?;
+        let timestamp = |text: Cow<'_, str>| syntax::timestamp(&text).ok_or_else(|| Violation::new("time", rule::TIMESTAMP));
+        let event = CloudEvent {
+            id: required("id", self.id)?,
+            source: required("source", self.source)?,
+            ty: required("type", self.ty)?,
+            subject: self.subject,
+            time: self.time.map(timestamp).transpose()?,
+            datacontenttype: self.datacontenttype,
+            data: None,
+            dataschema: self.dataschema,
+            extensions: self.extensions,
+        };
+        event.check()?;
         Ok(event)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use cloudevents::{AttributesReader as _, AttributesWriter as _, Event};
+use cloudevents::Event;
 
-use super::{Attributes, DecodeError, MAX_DATA, MAX_PAYLOAD, percent, structured};
+use super::{Attributes, CloudEvent, DecodeError, MAX_DATA, MAX_PAYLOAD, percent, structured};
 use crate::{
-    CdEvent,
+    CdEvent, CdEventError,
     json::{Members, Scalar, Text},
     syntax,
     violation::excerpt,
@@ -43,6 +43,18 @@ pub struct Decoded {
 /// # Errors
 /// What is wrong, naming the attribute and the rule: see [`DecodeError`].
 pub fn decode<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, payload: &'a [u8]) -> Result<Decoded, DecodeError> {
+    let (event, form) = read(headers, payload)?;
+    Ok(Decoded { event: event.into_event()?, form })
+}
+
+/// An event and the form it came in.
+type Read<'a> = (CloudEvent<'a>, Form);
+
+/// As [`decode`], but nothing is copied that needs no decoding.
+pub(super) fn read<'a>(
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    payload: &'a [u8],
+) -> Result<Read<'a>, DecodeError> {
     let headers = Headers::of(headers);
     if let Some(format) = headers.event_format() {
         return match format.as_str() {
@@ -88,7 +100,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-fn binary(headers: &Headers<'_>, payload: &[u8]) -> Result<Decoded, DecodeError> {
+fn binary<'a>(headers: &Headers<'a>, payload: &'a [u8]) -> Result<Read<'a>, DecodeError> {
     let mut attributes = Attributes::default();
     for (name, value) in &headers.attributes {
         let name = lower_case(name);
@@ -101,10 +113,10 @@ fn binary(headers: &Headers<'_>, payload: &[u8]) -> Result<Decoded, DecodeError>
     }
     let event = attributes.build()?;
     if let Some(inner) = quoted(&event, payload) {
-        return Ok(inner);
+        return Ok((inner, Form::Quoted));
     }
-    let event = if payload.is_empty() { event } else { with_data(event, payload)? };
-    Ok(Decoded { event, form: Form::Binary })
+    let event = if payload.is_empty() { event } else { with_data(event, Cow::Borrowed(payload))? };
+    Ok((event, Form::Binary))
 }
 
 fn lower_case(name: &str) -> Cow<'_, str> {
@@ -114,70 +126,91 @@ fn lower_case(name: &str) -> Cow<'_, str> {
 /// Spinnaker sends headers and, as a JSON string, the whole event again: with more attributes than the headers have.
 ///
 /// Only if it is the same event; any other string is data.
-fn quoted(outer: &Event, payload: &[u8]) -> Option<Decoded> {
+fn quoted(outer: &CloudEvent<'_>, payload: &[u8]) -> Option<CloudEvent<'static>> {
     if payload.first() != Some(&b'"') {
         return None;
     }
-    let inner = json(payload, false).ok().filter(|inner| inner.form == Form::Quoted)?.event;
-    let same = inner.id() == outer.id() && inner.source() == outer.source() && inner.ty() == outer.ty();
-    same.then_some(Decoded { event: inner, form: Form::Quoted })
+    let (inner, _) = string(payload, false).ok().filter(|(_, form)| *form == Form::Quoted)?;
+    let same = inner.id == outer.id && inner.source == outer.source && inner.ty == outer.ty;
+    same.then_some(inner)
 }
 
 /// Reads what the payload alone says. `declared`: the content type says that it is a structured event.
-fn json(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
+fn json(payload: &[u8], declared: bool) -> Result<Read<'_>, DecodeError> {
     if payload.len() > MAX_PAYLOAD {
         return Err(DecodeError::TooLarge { size: payload.len(), limit: MAX_PAYLOAD });
     }
     match payload.trim_ascii_start().first() {
         Some(b'{') => object(payload, declared),
         Some(b'[') => Err(DecodeError::Batch),
-        Some(b'"') => {
-            let Text(text) = serde_json::from_slice(payload)?;
-            let decoded = object(text.as_bytes(), declared)?;
-            let form = if decoded.form == Form::Structured { Form::Quoted } else { decoded.form };
-            Ok(Decoded { form, ..decoded })
-        }
+        Some(b'"') => string(payload, declared),
         _ => Err(NO_OBJECT),
     }
 }
 
 const NO_OBJECT: DecodeError = DecodeError::Unrecognised("no ce-specversion header, and the payload is no JSON object");
 
-fn object(payload: &[u8], declared: bool) -> Result<Decoded, DecodeError> {
+/// An event inside a JSON string.
+fn string(payload: &[u8], declared: bool) -> Result<Read<'static>, DecodeError> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(DecodeError::TooLarge { size: payload.len(), limit: MAX_PAYLOAD });
+    }
+    let Text(text) = serde_json::from_slice(payload)?;
+    let (event, form) = object(text.as_bytes(), declared)?;
+    Ok((event.into_owned(), if form == Form::Structured { Form::Quoted } else { form }))
+}
+
+fn object(payload: &[u8], declared: bool) -> Result<Read<'_>, DecodeError> {
     let members = Members::parse(payload)?;
     if declared || members.get("specversion").is_some() {
-        return Ok(Decoded { event: structured::read(members)?, form: Form::Structured });
+        return Ok((structured::read(members)?, Form::Structured));
     }
     if members.get("context").is_none() || members.get("subject").is_none() {
         return Err(DecodeError::Unrecognised(
             "no ce-specversion header, no `specversion` and no `context` and `subject` in the payload",
         ));
     }
-    let event = CdEvent::from_members(&members)?.attributes()?;
-    Ok(Decoded { event: with_data(event, payload)?, form: Form::CdEvent })
+    let event = attributes(CdEvent::from_members(&members)?)?;
+    Ok((with_data(event, Cow::Borrowed(payload))?, Form::CdEvent))
+}
+
+/// The attributes that a CDEvent without any should have.
+fn attributes(CdEvent { context, subject, .. }: CdEvent<'_>) -> Result<CloudEvent<'_>, CdEventError> {
+    let event = CloudEvent {
+        id: context.id,
+        source: context.source,
+        ty: context.ty,
+        subject: Some(subject.id),
+        time: Some(context.timestamp),
+        datacontenttype: Some(Cow::Borrowed("application/json")),
+        data: None,
+        dataschema: None,
+        extensions: Vec::new(),
+    };
+    event.check().map_err(CdEventError::Binding)?;
+    Ok(event)
 }
 
 /// Puts the data into the event, and completes a CDEvent's attributes from it.
-pub(super) fn with_data(mut event: Event, data: impl AsRef<[u8]> + Into<Vec<u8>>) -> Result<Event, DecodeError> {
-    let size = data.as_ref().len();
+pub(super) fn with_data<'a>(mut event: CloudEvent<'a>, data: Cow<'a, [u8]>) -> Result<CloudEvent<'a>, DecodeError> {
+    let size = data.len();
     if size > MAX_DATA {
         return Err(DecodeError::TooLarge { size, limit: MAX_DATA });
     }
-    if event.ty().starts_with("dev.cdevents") && (event.subject().is_none() || event.time().is_none()) {
-        complete(&mut event, data.as_ref());
+    if event.ty.starts_with("dev.cdevents") && (event.subject.is_none() || event.time.is_none()) {
+        complete(&mut event, &data);
     }
-    event.set_data_unchecked(data.into());
+    event.data = Some(data);
     Ok(event)
 }
 
 /// sdk-java sends no `subject`, sdk-go no `time`; what the CDEvent itself says stands in, if it is right.
-fn complete(event: &mut Event, data: &[u8]) {
-    let Ok(cdevent) = CdEvent::parse(data) else { return };
-    let Ok(attributes) = cdevent.attributes() else { return };
-    if event.subject().is_none() {
-        event.set_subject(attributes.subject());
+fn complete(event: &mut CloudEvent<'_>, data: &[u8]) {
+    let Some(stated) = CdEvent::parse(data).ok().and_then(|cdevent| attributes(cdevent).ok()) else { return };
+    if event.subject.is_none() {
+        event.subject = stated.subject.map(|subject| Cow::Owned(subject.into_owned()));
     }
-    if event.time().is_none() {
-        event.set_time(attributes.time().copied());
+    if event.time.is_none() {
+        event.time = stated.time;
     }
 }

@@ -7,6 +7,7 @@ mod attributes;
 mod decode;
 mod encode;
 mod error;
+mod event;
 mod percent;
 mod structured;
 mod validate;
@@ -19,6 +20,7 @@ mod tests;
 pub use decode::{Decoded, Form, decode};
 pub use encode::{Encoded, encode, encode_owned};
 pub use error::DecodeError;
+pub use event::CloudEvent;
 pub use structured::encode_structured;
 pub use validate::{event_time, validate as validate_cloudevent};
 

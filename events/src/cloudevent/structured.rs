@@ -1,11 +1,13 @@
 //! The JSON event format (CloudEvents JSON format 1.0.2), read and written without ever parsing the data.
 
+use std::borrow::Cow;
+
 use cloudevents::{AttributesReader as _, Event, event::ExtensionValue};
 use data_encoding::BASE64;
 use serde_json::value::RawValue;
 
 use super::{
-    Attributes, DecodeError,
+    Attributes, CloudEvent, DecodeError,
     decode::with_data,
     encode::{core_attributes, data_of},
     validate::validate,
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// Reads an event from the members of its object.
-pub(super) fn read(members: Members<'_>) -> Result<Event, DecodeError> {
+pub(super) fn read(members: Members<'_>) -> Result<CloudEvent<'_>, DecodeError> {
     let mut attributes = Attributes::default();
     let mut data = Data::default();
     for (name, value) in members.0 {
@@ -47,20 +49,22 @@ struct Data<'a> {
     base64: Option<&'a RawValue>,
 }
 
-impl Data<'_> {
+impl<'a> Data<'a> {
     /// JSON data is the text as it stands: no number loses a digit, no key its place.
-    fn bytes(&self, is_json: bool) -> Result<Option<Vec<u8>>, Violation> {
+    fn bytes(&self, is_json: bool) -> Result<Option<Cow<'a, [u8]>>, Violation> {
         match (self.json, self.base64) {
             (Some(_), Some(_)) => Err(Violation::new("data_base64", "must not stand next to `data`")),
             (None, None) => Ok(None),
             (None, Some(value)) => json::string(value)
                 .and_then(|text| BASE64.decode(text.as_bytes()).ok())
-                .map(Some)
+                .map(|bytes| Some(Cow::Owned(bytes)))
                 .ok_or_else(|| Violation::new("data_base64", "must be a string in base64 (RFC 4648, with padding)")),
-            (Some(value), None) if is_json => Ok(Some(value.get().into())),
-            (Some(value), None) => {
-                Ok(Some(json::string(value).map_or_else(|| value.get().into(), |text| text.into_owned().into())))
-            }
+            (Some(value), None) if is_json => Ok(Some(Cow::Borrowed(value.get().as_bytes()))),
+            (Some(value), None) => Ok(Some(match json::string(value) {
+                Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+                Some(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+                None => Cow::Borrowed(value.get().as_bytes()),
+            })),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! What the SDK does not check: it accepts 8 of the 25 invalid official samples.
 
-use cloudevents::{
-    AttributesReader as _, Event,
-    event::{ExtensionValue, SpecVersion},
-};
+use cloudevents::{AttributesReader as _, Event, event::SpecVersion};
 use jiff::Timestamp;
 
-use crate::{Violation, syntax, violation::rule};
+use super::CloudEvent;
+use crate::{Violation, json::Scalar, syntax, violation::rule};
 
 const MEDIA_TYPE: &str = "must be a media type (RFC 2046), as in application/json";
+const YEARS: &str = "must lie in the years 0 to 9999";
 const CHARACTERS: &str = "must not hold control characters or noncharacters";
 
 /// Checks an event against CloudEvents 1.0 (context attributes, type system); data is not looked at.
@@ -19,19 +18,35 @@ pub fn validate(event: &Event) -> Result<(), Violation> {
     if event.specversion() != SpecVersion::V10 {
         return Err(Violation::new("specversion", "must be 1.0"));
     }
-    check("id", event.id(), |_| true, "")?;
-    check("source", event.source(), syntax::is_uri_reference, rule::URI_REFERENCE)?;
-    check("type", event.ty(), |_| true, "")?;
-    event.subject().map_or(Ok(()), |subject| check("subject", subject, |_| true, ""))?;
-    event.datacontenttype().map_or(Ok(()), |value| check("datacontenttype", value, syntax::is_media_type, MEDIA_TYPE))?;
-    event.dataschema().map_or(Ok(()), |value| check("dataschema", value.as_str(), syntax::is_uri, rule::URI))?;
     if event.time().is_some() && event_time(event).is_none() {
-        return Err(Violation::new("time", "must lie in the years 0 to 9999"));
+        return Err(Violation::new("time", YEARS));
     }
-    event.iter_extensions().try_for_each(|(name, value)| {
-        check_extension_name(name)?;
-        check_extension_value(name, value)
-    })
+    CloudEvent::of(event).check()
+}
+
+impl CloudEvent<'_> {
+    /// Checks the attributes.
+    pub(super) fn check(&self) -> Result<(), Violation> {
+        let Self { subject, datacontenttype, dataschema, .. } = self;
+        check("id", &self.id, |_| true, "")?;
+        check("source", &self.source, syntax::is_uri_reference, rule::URI_REFERENCE)?;
+        check("type", &self.ty, |_| true, "")?;
+        subject.as_deref().map_or(Ok(()), |subject| check("subject", subject, |_| true, ""))?;
+        datacontenttype.as_deref().map_or(Ok(()), |value| check("datacontenttype", value, syntax::is_media_type, MEDIA_TYPE))?;
+        dataschema.as_deref().map_or(Ok(()), |value| check("dataschema", value, is_schema, rule::URI))?;
+        if self.time.is_some_and(|time| time < YEAR_ZERO) {
+            return Err(Violation::new("time", YEARS));
+        }
+        self.extensions.iter().try_for_each(|(name, value)| {
+            check_extension_name(name)?;
+            check_extension_value(name, value)
+        })
+    }
+}
+
+/// What the SDK takes for the address of a schema too.
+fn is_schema(text: &str) -> bool {
+    text.parse::<url::Url>().is_ok_and(|schema| syntax::is_uri(schema.as_str()))
 }
 
 /// The event's time, in the type that the rest of the project uses.
@@ -67,12 +82,10 @@ pub(crate) fn check_extension_name(name: &str) -> Result<(), Violation> {
 }
 
 /// An integer has 32 bits; a string may be empty.
-fn check_extension_value(name: &str, value: &ExtensionValue) -> Result<(), Violation> {
+fn check_extension_value(name: &str, value: &Scalar<'_>) -> Result<(), Violation> {
     match value {
-        ExtensionValue::Integer(value) if i32::try_from(*value).is_err() => {
-            Err(Violation::new(name, "must be an integer of 32 bits"))
-        }
-        ExtensionValue::String(value) if syntax::has_forbidden(value) => Err(Violation::new(name, CHARACTERS)),
-        ExtensionValue::Boolean(_) | ExtensionValue::Integer(_) | ExtensionValue::String(_) => Ok(()),
+        Scalar::Integer(value) if i32::try_from(*value).is_err() => Err(Violation::new(name, "must be an integer of 32 bits")),
+        Scalar::String(value) if syntax::has_forbidden(value) => Err(Violation::new(name, CHARACTERS)),
+        Scalar::Boolean(_) | Scalar::Integer(_) | Scalar::String(_) | Scalar::Other => Ok(()),
     }
 }

@@ -59,9 +59,9 @@ enum Content<'a> {
 }
 
 impl<'a, T: Serialize> Envelope<'a, T> {
-    pub(super) fn new(about: &'a About<'a>, content: Option<&'a Value>, custom_data: &'a T) -> Self {
+    pub(super) fn new<S: AsRef<str>, C>(about: &'a About<'a, S, C>, content: Option<&'a Value>, custom_data: &'a T) -> Self {
         let request = about.request;
-        let link = Link { link_type: "PATH", from: From { context_id: &request.id } };
+        let link = Link { link_type: "PATH", from: From { context_id: request.id.as_ref() } };
         Self {
             context: Context {
                 specversion: SPECVERSION,
@@ -69,7 +69,7 @@ impl<'a, T: Serialize> Envelope<'a, T> {
                 source: SOURCE,
                 r#type: about.event_type,
                 timestamp: about.at,
-                chain_id: &request.chain_id,
+                chain_id: request.chain_id.as_ref(),
                 links: [link],
             },
             subject: Subject {

@@ -2,6 +2,7 @@
 //!
 //! Ids, times and bytes come from the arguments alone, so that whoever emits an event a second time emits the same one.
 
+mod answer;
 mod asked;
 mod cancel;
 mod datawindow;
@@ -12,7 +13,9 @@ mod retraining;
 mod routed;
 mod training;
 mod under_way;
+mod written;
 
+pub use answer::Answer;
 pub use asked::{Asked, OfRun, Retrain, RollBack};
 pub use cancel::{BuildExtended, CancelRequested};
 pub use datawindow::{ColumnJudged, MetricJudged, WindowJudged};
@@ -23,17 +26,19 @@ pub use retraining::{
     ModelRolledBack, ReferencePinned, RetrainingFinished, RetrainingRequested, RetrainingSkipped, RunEnd, ServiceChanged,
     TrainingBuild,
 };
-pub use routed::{BuildRefused, BuildRequeued, BuildRouted, Why};
+pub use routed::{BuildRefused, BuildRequeued, BuildRouted, RoutedOf, RoutedView, Why, WhyOf, Words};
 pub use training::{Says, Thread, Told};
 pub use under_way::{BuildLaunched, BuildStarted};
 
-use cloudevents::{AttributesReader as _, Event, EventBuilder as _, EventBuilderV10};
+use cloudevents::{Event, EventBuilder as _, EventBuilderV10};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use envelope::Envelope;
 
-use crate::{BuildKey, CdEvent, CdEventError, Clock, Request, caused_event_id, cdevent::attributes, derived_traceparent};
+use crate::{
+    BuildKey, CdEvent, CdEventError, Clock, CloudEvent, RequestOf, caused_event_id, cdevent::attributes, derived_traceparent,
+};
 
 /// The source of every event that Switchyard emits: one constant per installation.
 pub const SOURCE: &str = "/switchyard";
@@ -61,21 +66,21 @@ pub enum EmitError {
 }
 
 /// What every event about a build has in common.
-struct About<'a> {
+struct About<'a, T = String, C = serde_json::Value> {
     event_type: &'a str,
     id: String,
     at: Timestamp,
     subject_id: &'a str,
     subject_source: Option<&'a str>,
-    request: &'a Request,
+    request: &'a RequestOf<T, C>,
 }
 
-impl About<'_> {
+impl<T: AsRef<str>, C> About<'_, T, C> {
     fn event(&self, content: Option<&serde_json::Value>, custom_data: &impl Serialize) -> Result<Event, EmitError> {
         let data = Envelope::new(self, content, custom_data).to_vec()?;
         let mut event = attributes(&self.id, SOURCE, self.event_type, self.subject_id, self.at)?;
         event.set_data_unchecked(data);
-        event.set_extension("traceparent", self.request.trace.as_str());
+        event.set_extension("traceparent", self.request.trace.as_ref());
         Ok(event)
     }
 }
@@ -88,11 +93,20 @@ pub fn custom_data<T: DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, serde_
     serde_json::from_str(event.custom_data.as_deref().map_or("null", serde_json::value::RawValue::get))
 }
 
-/// The trace that an event starts or belongs to: its `traceparent` extension, else one derived from what it names.
+/// As [`CloudEvent::starting_trace`], of an event of the SDK's.
 #[must_use]
 pub fn starting_trace(event: &Event) -> String {
-    let carried = event.extension("traceparent").map(ToString::to_string).filter(|text| is_traceparent(text));
-    carried.unwrap_or_else(|| derived_traceparent(&BuildKey::of(event.source(), event.subject().unwrap_or_default(), event.id())))
+    CloudEvent::of(event).starting_trace()
+}
+
+impl CloudEvent<'_> {
+    /// The trace that an event starts or belongs to: its `traceparent` extension, else one derived from what it names.
+    #[must_use]
+    pub fn starting_trace(&self) -> String {
+        let carried = self.extension("traceparent").filter(|text| is_traceparent(text)).map(str::to_owned);
+        let build = || BuildKey::of(&self.source, self.subject.as_deref().unwrap_or_default(), &self.id);
+        carried.unwrap_or_else(|| derived_traceparent(&build()))
+    }
 }
 
 /// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.

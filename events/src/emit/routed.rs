@@ -1,27 +1,29 @@
 //! What the router says: where a build goes and why, or why it goes nowhere.
 
+use std::borrow::Cow;
+
+use bytes::BytesMut;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
+use serde_json::{Value, value::RawValue};
 
-use super::{About, EmitError, Outgoing};
-use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, Routing, attempt_event_id, subject::yard};
+use super::{About, Answer, EmitError, Outgoing, envelope::Envelope, written};
+use crate::{Attempt, BuildKey, BuildSpec, Limits, Record, Request, RequestOf, Routing, attempt_event_id, subject::yard};
 
-/// A build has been given to an executor. It carries all that a launcher needs.
-///
-/// Who writes it may leave the build as the JSON text of its request: it is read by the same rules there and here.
+/// A build has been given to an executor. It carries all that a launcher needs: the build `S`, texts `T`, the request's content `C`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BuildRouted<S = BuildSpec> {
+#[serde(rename_all = "camelCase", bound(deserialize = "S: Deserialize<'de>, T: Deserialize<'de>, C: Deserialize<'de> + Default"))]
+pub struct RoutedOf<S, T, C> {
     /// The build.
     pub build: BuildKey,
     /// Its attempt, from 1.
     pub attempt: u32,
     /// Where it goes.
-    pub executor: String,
+    pub executor: T,
     /// The event that asked for it.
-    pub request: Request,
+    pub request: RequestOf<T, C>,
     /// Whose it is.
-    pub tenant: String,
+    pub tenant: T,
     /// What is to be run.
     pub spec: S,
     /// How long each part of its life may take.
@@ -29,33 +31,61 @@ pub struct BuildRouted<S = BuildSpec> {
     /// When it was routed.
     pub at: Timestamp,
     /// Why it goes there.
-    pub why: Why,
+    pub why: WhyOf<T>,
 }
+
+/// A build has been given to an executor.
+///
+/// Who writes it may leave the build as the JSON text of its request: it is read by the same rules there and here.
+pub type BuildRouted<S = BuildSpec> = RoutedOf<S, String, Value>;
+
+/// A routed build whose parts lie where they were read.
+pub type RoutedView<'a> = RoutedOf<Words<'a>, Cow<'a, str>, Cow<'a, RawValue>>;
+
+/// A build in the words of its request: JSON text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words<'a>(pub &'a str);
+
+impl Serialize for Words<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(self.0).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// Why a build went where it went, so that the choice can be explained and made again.
+pub type Why = WhyOf<String>;
 
 /// Why a build went where it went, so that the choice can be explained and made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Why {
+pub struct WhyOf<T> {
     /// The rule that decided: `annotation`, `weight` or `default`.
-    pub rule: String,
+    pub rule: T,
     /// The revision of the fleet file.
-    pub revision: String,
+    pub revision: T,
     /// The executors that could have had it.
-    pub eligible: Vec<String>,
+    pub eligible: Vec<T>,
     /// The others, with what spoke against each.
-    pub excluded: Vec<(String, String)>,
+    pub excluded: Vec<(T, T)>,
 }
 
 impl Why {
     /// What stands before a reason that is not the rules': how an executor is, and not what it may have.
     pub const PASSED_OVER: [&str; 3] = ["unwell: ", "draining: ", "left: "];
+}
+
+impl<T: AsRef<str>> WhyOf<T> {
+    /// Those that were passed over because of how they were, and not by the rules.
+    pub fn passed_over(&self) -> impl Iterator<Item = (&str, &str)> {
+        let passed = |why: &str| Why::PASSED_OVER.iter().any(|prefix| why.starts_with(prefix));
+        self.excluded.iter().map(|(name, why)| (name.as_ref(), why.as_ref())).filter(move |(_, why)| passed(why))
+    }
 
     /// Who else might have the build by the rules, were nothing known of how the executors are.
     pub fn elsewhere(&self, executor: &str) -> impl Iterator<Item = &str> {
-        let passed = |why: &str| Self::PASSED_OVER.iter().any(|prefix| why.starts_with(prefix));
-        let passed = self.excluded.iter().filter(move |(_, why)| passed(why)).map(|(name, _)| name);
-        let named = self.rule == "annotation";
-        self.eligible.iter().chain(passed).map(String::as_str).filter(move |name| !named && *name != executor)
+        let named = self.rule.as_ref() == "annotation";
+        let all = self.eligible.iter().map(AsRef::as_ref).chain(self.passed_over().map(|(name, _)| name));
+        all.filter(move |name| !named && *name != executor)
     }
 }
 
@@ -82,15 +112,33 @@ impl BuildRouted {
     }
 }
 
-impl<S: Serialize> BuildRouted<S> {
+impl<S: Serialize, T: AsRef<str> + Serialize, C: Serialize> RoutedOf<S, T, C> {
     /// The event, on the subject that the executor's launchers read.
     ///
     /// # Errors
     /// When the request holds what no event may hold.
     pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
-        let subject = yard(BuildRouted::TYPE, &[&self.executor, self.build.as_str(), &self.attempt.to_string()]);
+        let subject = self.subject();
         let event = about(BuildRouted::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
         Ok(Outgoing { subject, event, once: false })
+    }
+}
+
+impl<S, T: AsRef<str>, C> RoutedOf<S, T, C> {
+    fn subject(&self) -> String {
+        yard(BuildRouted::TYPE, &[self.executor.as_ref(), self.build.as_str(), &self.attempt.to_string()])
+    }
+}
+
+impl RoutedView<'_> {
+    /// The event as an answer: the same message as [`BuildRouted::outgoing`]'s. It is written in `paper`, of which many may share
+    /// one piece of memory.
+    #[must_use]
+    pub fn answer(&self, paper: &mut BytesMut) -> Answer {
+        let About { id, at, .. } = about(BuildRouted::TYPE, &self.request, &self.build, self.attempt, self.at);
+        let (about, trace) = (self.build.to_string(), self.request.trace.to_string());
+        let data = written::routed(&id, self, paper);
+        Answer { subject: self.subject(), id, event_type: BuildRouted::TYPE, about, at, trace, data }
     }
 }
 
@@ -137,9 +185,18 @@ impl BuildRefused {
     /// # Errors
     /// When the request holds what no event may hold.
     pub fn outgoing(&self) -> Result<Outgoing, EmitError> {
-        let subject = yard(Self::TYPE, &[self.build.as_str(), &self.attempt.to_string()]);
-        let event = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at).event(None, self)?;
-        Ok(Outgoing { subject, event, once: false })
+        self.answer()?.outgoing()
+    }
+
+    /// The event as an answer.
+    ///
+    /// # Errors
+    /// When the request holds what has no JSON form.
+    pub fn answer(&self) -> Result<Answer, EmitError> {
+        let about = about(Self::TYPE, &self.request, &self.build, self.attempt, self.at);
+        let data = Envelope::new(&about, None, self).to_vec()?.into();
+        let (subject, trace) = (yard(Self::TYPE, &[self.build.as_str(), &self.attempt.to_string()]), self.request.trace.clone());
+        Ok(Answer { subject, id: about.id, event_type: Self::TYPE, about: self.build.to_string(), at: self.at, trace, data })
     }
 }
 
@@ -180,14 +237,14 @@ impl BuildRequeued {
 }
 
 /// What our own events about an attempt have in common: their subject is the build's key.
-pub(super) fn about<'a>(
+pub(super) fn about<'a, T: AsRef<str>, C>(
     event_type: &'a str,
-    request: &'a Request,
+    request: &'a RequestOf<T, C>,
     build: &'a BuildKey,
     attempt: u32,
     at: Timestamp,
-) -> About<'a> {
-    let id = attempt_event_id(&request.source, &request.id, event_type, build, attempt);
+) -> About<'a, T, C> {
+    let id = attempt_event_id(request.source.as_ref(), request.id.as_ref(), event_type, build, attempt);
     About { event_type, id, at, subject_id: build.as_str(), subject_source: None, request }
 }
 
