@@ -3,7 +3,7 @@
 //! What [`Bus::consume`] is for a service that acts, this is for one that only decides. Until it is stored, an answer is a row
 //! in a table: one inbox takes the acknowledgements of all, and none has a future or a timer of its own.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Display, future::Future, iter, pin::pin, time::Duration};
+use std::{borrow::Cow, fmt::Display, future::Future, iter, pin::pin, time::Duration};
 
 use async_nats::{
     HeaderMap, Message as Reply, StatusCode, Subject, Subscriber,
@@ -12,22 +12,23 @@ use async_nats::{
         consumer::pull::{self, MessagesError},
     },
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use opentelemetry::{
     Context,
     trace::{FutureExt as _, Status, TraceContextExt as _},
 };
 use serde::Deserialize;
-use switchyard_events::Outgoing;
+use switchyard_events::Answer;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, error};
 
 use crate::{
-    Bus, ConsumeError, Delivery, Durable, Settle, Window,
+    Bus, ConsumeError, Durable, Received, Settle, Window,
     consume::PROGRESS,
     failing::acknowledge,
-    publish::message,
+    on_the_way::OnTheWay,
+    publish::answered,
     reading::{Place, Reading, Stop, give_back},
 };
 
@@ -40,6 +41,9 @@ const LOOK: Duration = PROGRESS;
 
 /// How many messages are decided before their answers are sent: so many share a write to the socket, here and in the broker.
 const TOGETHER: usize = 32;
+
+/// How much memory answers share.
+const SHEET: usize = 64 * 1024;
 
 /// A message that is to be answered.
 struct Question {
@@ -115,14 +119,17 @@ impl Bus {
         decide: D,
     ) -> Result<(), ConsumeError>
     where
-        D: Fn(&Delivery) -> Result<Option<Outgoing>, E>,
+        D: Fn(&Received<'_>, &mut BytesMut) -> Result<Option<Answer>, E>,
         E: Display,
         for<'a> Settle: From<&'a E>,
     {
         let inbox = self.client.new_inbox();
         let replies = self.client.subscribe(format!("{inbox}.*")).await.map_err(|error| ConsumeError::of(durable, error))?;
-        let decide = |delivery: &Delivery| decide(delivery).map_err(|error| (Settle::from(&error), error.to_string()));
-        let mut desk = Desk { bus: self, durable, inbox, replies, decide, next: 0, sent: BTreeMap::new() };
+        let decide = |received: &Received<'_>, paper: &mut BytesMut| {
+            decide(received, paper).map_err(|error| (Settle::from(&error), error.to_string()))
+        };
+        let (sent, paper) = (OnTheWay::to(inbox), BytesMut::new());
+        let mut desk = Desk { bus: self, durable, replies, decide, sent, paper };
         let mut stop = pin!(shutdown.fuse());
         let mut reading = Reading::new(self, durable, window);
         while let Some(mut messages) = reading.open(&mut stop).await {
@@ -135,20 +142,20 @@ impl Bus {
     }
 }
 
-/// Decides and keeps what is on its way, by number: the last token of the subject on which its acknowledgement comes.
+/// Decides, and keeps what is on its way.
 struct Desk<'a, D> {
     bus: &'a Bus,
     durable: &'a Durable,
-    inbox: String,
     replies: Subscriber,
     decide: D,
-    next: u64,
-    sent: BTreeMap<u64, Sent>,
+    sent: OnTheWay<Box<Sent>>,
+    /// What answers are written in: a piece of memory for many of them.
+    paper: BytesMut,
 }
 
 impl<D> Desk<'_, D>
 where
-    D: Fn(&Delivery) -> Result<Option<Outgoing>, (Settle, String)>,
+    D: Fn(&Received<'_>, &mut BytesMut) -> Result<Option<Answer>, (Settle, String)>,
 {
     /// Answers whether shut-down was asked for.
     async fn pump(&mut self, window: Window, messages: &mut pull::Stream, stop: &mut Stop<'_, impl Future<Output = ()>>) -> bool {
@@ -157,7 +164,7 @@ where
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reading = None;
-        while reading.is_none() || !self.sent.is_empty() || !failing.is_empty() {
+        while reading.is_none() || self.sent.len() > 0 || !failing.is_empty() {
             let room = window.at_once.saturating_sub(self.sent.len() + failing.len());
             let failed = tokio::select! {
                 biased;
@@ -200,31 +207,38 @@ where
     }
 
     /// Reads and decides a message; `None` where there is none to decide.
-    fn weigh(&self, message: Pulled) -> Option<Result<Answered, Failed>> {
+    fn weigh(&mut self, message: Pulled) -> Option<Result<Answered, Failed>> {
         let message = message.inspect_err(|error| debug!(durable = self.durable.name, %error, "pull")).ok()?;
         let info = message.info().inspect_err(|error| error!(%error, "a message without a place in a stream")).ok()?;
-        let (place, received) = (Place::of(&info), self.bus.receive(self.durable, &message, &info));
-        let (delivery, context) = match received {
-            Ok(received) => received,
-            Err(error) => {
-                let question = Question { message, place, context: Context::new() };
-                return Some(Err(Failed { question, settle: Settle::Refuse(error.to_string()), reason: String::new() }));
+        let place = Place::of(&info);
+        let (context, decided) = match self.bus.receive(self.durable, &message, &info) {
+            Ok((received, context)) => {
+                let decided = self.decided(&received, &context);
+                (context, decided)
             }
+            Err(error) => (Context::new(), Err((Settle::Refuse(error.to_string()), String::new()))),
         };
-        let question = Question { message, place, context };
-        Some(match self.decided(&delivery, &question.context) {
-            Ok(answer) => Ok(Answered { question, answer }),
+        let mut question = Question { message, place, context };
+        Some(match decided {
+            Ok(answer) => {
+                question.forget();
+                Ok(Answered { question, answer })
+            }
             Err((settle, reason)) => Err(Failed { question, settle, reason }),
         })
     }
 
     /// The answer as a message, and the span in which it is published.
-    fn decided(&self, delivery: &Delivery, context: &Context) -> Result<Option<(Publish, Context)>, (Settle, String)> {
+    fn decided(&mut self, received: &Received<'_>, context: &Context) -> Result<Option<(Publish, Context)>, (Settle, String)> {
         let _current = context.clone().attach();
-        let Some(Outgoing { subject, event, once }) = (self.decide)(delivery)? else { return Ok(None) };
-        let publishing = self.bus.publish_span(&subject, &event);
-        let (headers, payload) = message(event, once, &publishing).map_err(|reason| (Settle::Refuse(reason.clone()), reason))?;
-        Ok(Some((Publish { subject: Subject::from(subject), headers, payload }, publishing)))
+        if self.paper.capacity() < SHEET / 8 {
+            self.paper = BytesMut::with_capacity(SHEET);
+        }
+        let Some(answer) = (self.decide)(received, &mut self.paper)? else { return Ok(None) };
+        let publishing = self.bus.publish_span(&answer.subject, || answer.event());
+        let subject = Subject::from(answer.subject.as_str());
+        let (headers, payload) = answered(answer, &publishing);
+        Ok(Some((Publish { subject, headers, payload }, publishing)))
     }
 
     async fn send(&mut self, Answered { question, answer }: Answered) -> Option<Failed> {
@@ -232,20 +246,18 @@ where
             question.done().await;
             return None;
         };
-        let reply = format!("{}.{}", self.inbox, self.next);
+        let reply = self.sent.next();
         if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
             publishing.span().end();
             return Some(Failed { question, settle: Settle::Retry, reason: error.to_string() });
         }
-        self.sent.insert(self.next, Sent { question, publishing, at: Instant::now() });
-        self.next += 1;
+        self.sent.put(Box::new(Sent { question, publishing, at: Instant::now() }));
         None
     }
 
     /// An answer is stored: its question is done with. What comes too late has been given up already.
     async fn stored(&mut self, reply: &Reply) -> Option<Failed> {
-        let number = reply.subject.rsplit('.').next()?.parse().ok()?;
-        let Sent { question, publishing, .. } = self.sent.remove(&number)?;
+        let Sent { question, publishing, .. } = *self.sent.take(&reply.subject)?;
         let problem = problem(reply);
         if let Some(reason) = &problem {
             publishing.span().set_status(Status::error(reason.clone()));
@@ -260,7 +272,7 @@ where
 
     /// Tells the broker that the questions of answers that take long to be stored are not forgotten.
     async fn still_waiting(&self) {
-        for sent in self.sent.values().take_while(|sent| sent.at.elapsed() > LOOK) {
+        for sent in self.sent.iter().filter(|sent| sent.at.elapsed() > LOOK) {
             acknowledge(&sent.question.message, AckKind::Progress).await;
         }
     }
@@ -268,8 +280,8 @@ where
     /// The answers of which nobody has said for too long that they are stored.
     fn overdue(&mut self) -> Vec<Failed> {
         let mut failed = Vec::new();
-        while let Some(oldest) = self.sent.first_entry().filter(|oldest| oldest.get().at.elapsed() > PATIENCE) {
-            let Sent { question, publishing, .. } = oldest.remove();
+        for sent in self.sent.give_up(|sent| sent.at.elapsed() > PATIENCE) {
+            let Sent { question, publishing, .. } = *sent;
             publishing.span().set_status(Status::error(TIMED_OUT));
             publishing.span().end();
             failed.push(Failed { question, settle: Settle::Retry, reason: TIMED_OUT.into() });
@@ -279,6 +291,12 @@ where
 }
 
 impl Question {
+    /// What was asked is answered: from now on it is only acknowledged, or given back. Its memory is free again while it is still at hand.
+    fn forget(&mut self) {
+        self.message.message.headers = None;
+        self.message.message.payload = Bytes::new();
+    }
+
     /// Its answer is stored, or there was none to give.
     async fn done(self) {
         acknowledge(&self.message, AckKind::Ack).await;

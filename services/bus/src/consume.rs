@@ -171,7 +171,8 @@ impl Bus {
     where
         H: Fn(Delivery) -> F,
     {
-        let (delivery, context) = self.receive(durable, message, info)?;
+        let (received, context) = self.receive(durable, message, info)?;
+        let delivery = received.into_delivery()?;
         let _current = context.clone().attach();
         let handling = Box::pin(handle(delivery).with_context(context.clone()));
         Ok((context, handling))

@@ -1,11 +1,13 @@
 //! One message that was delivered to a service.
 
+use std::borrow::Cow;
+
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use cloudevents::Event;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use switchyard_events::{CdEvent, CdEventError, DecodeError, InvalidClock, custom_data, decode};
+use switchyard_events::{CdEvent, CdEventError, CloudEvent, DecodeError, InvalidClock, custom_data};
 
 /// An event, where it is stored and how often it was delivered.
 #[derive(Clone, Debug)]
@@ -51,6 +53,25 @@ pub enum Unreadable {
     },
 }
 
+/// A [`Delivery`] as it lies in its message: who answers at once needs no more.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// The subject that it was published on.
+    pub subject: &'a str,
+    /// The stream that holds it.
+    pub stream: &'a str,
+    /// Its sequence there.
+    pub sequence: u64,
+    /// How often it was delivered, from 1.
+    pub delivered: u64,
+    /// When the stream took it.
+    pub stored: Timestamp,
+    /// The event.
+    pub event: CloudEvent<'a>,
+    /// The trace that it starts or belongs to (`traceparent`).
+    pub trace: Cow<'a, str>,
+}
+
 impl Delivery {
     /// The event's data as a CDEvent.
     ///
@@ -58,6 +79,32 @@ impl Delivery {
     /// When it is none.
     pub fn cdevent(&self) -> Result<CdEvent<'_>, Unreadable> {
         Ok(CdEvent::from_cloudevent(&self.event)?)
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub fn view(&self) -> Received<'_> {
+        let Self { subject, stream, sequence, delivered, stored, event, trace } = self;
+        let event = CloudEvent::of(event);
+        let (sequence, delivered, stored) = (*sequence, *delivered, *stored);
+        Received { subject, stream, sequence, delivered, stored, event, trace: trace.into() }
+    }
+}
+
+impl Received<'_> {
+    /// The event's data as a CDEvent.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn cdevent(&self) -> Result<CdEvent<'_>, Unreadable> {
+        Ok(CdEvent::of(&self.event)?)
+    }
+
+    /// The same, borrowing nothing.
+    pub(crate) fn into_delivery(self) -> Result<Delivery, DecodeError> {
+        let Self { subject, stream, sequence, delivered, stored, event, trace } = self;
+        let (subject, stream, trace) = (subject.to_owned(), stream.to_owned(), trace.into_owned());
+        Ok(Delivery { subject, stream, sequence, delivered, stored, event: event.into_event()?, trace })
     }
 }
 
@@ -70,9 +117,13 @@ pub fn said<T: DeserializeOwned>(event: &CdEvent<'_>) -> Result<T, Unreadable> {
 }
 
 pub(crate) fn read_event(headers: Option<&HeaderMap>, payload: &Bytes) -> Result<Event, DecodeError> {
+    Ok(view_event(headers, payload)?.into_event()?)
+}
+
+pub(crate) fn view_event<'a>(headers: Option<&'a HeaderMap>, payload: &'a Bytes) -> Result<CloudEvent<'a>, DecodeError> {
     let pairs = headers
         .into_iter()
         .flat_map(HeaderMap::iter)
         .filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str())));
-    decode(pairs, payload).map(|decoded| decoded.event)
+    CloudEvent::read(pairs, payload)
 }

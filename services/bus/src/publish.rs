@@ -13,7 +13,7 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use switchyard_events::{BuildKey, Encoded, Outgoing, encode_owned, message_id};
+use switchyard_events::{Answer, BuildKey, CloudEvent, Encoded, Outgoing, encode_owned, message_id};
 
 use crate::{Bus, trace};
 
@@ -59,7 +59,7 @@ pub trait Events: Send + Sync {
 
 impl Events for Bus {
     async fn publish(&self, outgoing: Outgoing) -> Result<Published, PublishError> {
-        let context = self.publish_span(&outgoing.subject, &outgoing.event);
+        let context = self.publish_span(&outgoing.subject, || CloudEvent::of(&outgoing.event));
         self.publish_within(outgoing, &context).await
     }
 
@@ -89,7 +89,7 @@ impl Bus {
     /// # Errors
     /// When it could not be stored; doing it again is safe.
     pub async fn publish_hop(&self, outgoing: Outgoing) -> Result<Option<String>, PublishError> {
-        let context = self.publish_span(&outgoing.subject, &outgoing.event);
+        let context = self.publish_span(&outgoing.subject, || CloudEvent::of(&outgoing.event));
         self.publish_within(outgoing, &context).await?;
         Ok(trace::traceparent(&context))
     }
@@ -114,7 +114,7 @@ impl Bus {
         stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
     }
 
-    pub(crate) fn publish_span(&self, subject: &str, event: &Event) -> Context {
+    pub(crate) fn publish_span<'a>(&self, subject: &str, event: impl FnOnce() -> CloudEvent<'a>) -> Context {
         let parent = Context::current();
         if trace::is_passed_over(&parent) {
             return parent;
@@ -123,7 +123,7 @@ impl Bus {
         let mut span = self.tracer.build_with_context(builder, &parent);
         if span.is_recording() {
             span.update_name(format!("publish {}", trace::destination(subject)));
-            span.set_attributes(trace::attributes("publish", "send", subject, event));
+            span.set_attributes(trace::attributes("publish", "send", subject, &event()));
         }
         parent.with_span(span)
     }
@@ -150,16 +150,31 @@ impl Bus {
 }
 
 /// The event as headers and payload, with its id and the context in which it is sent; or why it cannot be a message.
-pub(crate) fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, Bytes), String> {
+fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, Bytes), String> {
     let id = message_id(event.source(), event.id(), event.ty());
     let Encoded { headers: pairs, payload } = encode_owned(event).map_err(|violation| violation.to_string())?;
     let mut headers = headers(pairs).ok_or("an attribute cannot be written as a header")?;
-    trace::inject(context, &mut headers);
-    headers.insert(header::NATS_MESSAGE_ID, HeaderValue::from(id));
+    sent(&mut headers, id, context);
     if once {
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
     }
     Ok((headers, payload))
+}
+
+/// An answer as headers and payload, with its id and the context in which it is sent.
+pub(crate) fn answered(answer: Answer, context: &Context) -> (HeaderMap, Bytes) {
+    let id = answer.message_id();
+    let (pairs, payload) = answer.encoded();
+    let named = |(name, value)| (HeaderName::from_static(name), HeaderValue::from(value));
+    let mut headers: HeaderMap = pairs.into_iter().map(named).collect();
+    sent(&mut headers, id, context);
+    (headers, payload)
+}
+
+/// What every message of ours has: its id, and the context in which it is sent.
+fn sent(headers: &mut HeaderMap, id: String, context: &Context) {
+    trace::inject(context, headers);
+    headers.insert(header::NATS_MESSAGE_ID, HeaderValue::from(id));
 }
 
 /// Headers out of encoded pairs. A value that holds a line break would panic here; encoded ones never do.

@@ -1,6 +1,6 @@
 //! Reading a durable consumer for as long as a service lives: open, read, and open again when that ends.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
 use async_nats::jetstream::{
     AckKind, Message,
@@ -11,10 +11,10 @@ use backoff::{ExponentialBackoff, backoff::Backoff as _};
 use futures::{StreamExt as _, future::Fuse};
 use jiff::Timestamp;
 use opentelemetry::Context;
-use switchyard_events::{DecodeError, starting_trace};
+use switchyard_events::DecodeError;
 use tracing::warn;
 
-use crate::{Bus, ConsumeError, Delivery, Durable, Window, delivery::read_event, failing::acknowledge, retry, trace};
+use crate::{Bus, ConsumeError, Durable, Received, Window, delivery::view_event, failing::acknowledge, retry, trace};
 
 /// The end of the service, as every loop waits for it.
 pub(crate) type Stop<'a, S> = Pin<&'a mut Fuse<S>>;
@@ -114,21 +114,26 @@ impl Bus {
     }
 
     /// Reads a message, and begins the span in which it is handled.
-    pub(crate) fn receive(
+    pub(crate) fn receive<'a>(
         &self,
         durable: &Durable,
-        message: &Message,
-        info: &Info<'_>,
-    ) -> Result<(Delivery, Context), DecodeError> {
-        let event = read_event(message.headers.as_ref(), &message.payload)?;
-        let trace = starting_trace(&event);
+        message: &'a Message,
+        info: &Info<'a>,
+    ) -> Result<(Received<'a>, Context), DecodeError> {
+        let event = view_event(message.headers.as_ref(), &message.payload)?;
+        let trace = event.starting_trace();
         let sender = trace::sender(message.headers.as_ref(), &trace);
-        let Place { sequence, delivered } = Place::of(info);
-        let stored = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default();
-        let stream = info.stream.to_owned();
-        let delivery = Delivery { subject: message.subject.to_string(), stream, sequence, delivered, stored, event, trace };
-        let context = self.process_span(durable, &sender, &delivery);
-        Ok((delivery, context))
+        let received = Received {
+            subject: &message.subject,
+            stream: info.stream,
+            sequence: info.stream_sequence,
+            delivered: Place::of(info).delivered,
+            stored: Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default(),
+            event,
+            trace: Cow::Owned(trace),
+        };
+        let context = self.process_span(durable, &sender, &received);
+        Ok((received, context))
     }
 }
 

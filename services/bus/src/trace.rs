@@ -6,15 +6,17 @@
 use std::{str::FromStr as _, time::SystemTime};
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
-use cloudevents::{AttributesReader as _, Event};
 use opentelemetry::{
     Context, KeyValue, global,
     propagation::{Extractor, Injector},
-    trace::{FutureExt as _, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{
+        FutureExt as _, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer as _,
+    },
 };
-use switchyard_events::{BuildKey, Decided, Outcome, Record};
+use switchyard_events::{BuildKey, CloudEvent, Decided, Outcome, Record};
 
-use crate::{Bus, Delivery, Durable};
+use crate::{Bus, Durable, Received};
 
 struct Write<'a>(&'a mut HeaderMap);
 
@@ -24,8 +26,9 @@ impl Injector for Write<'_> {
         if value.is_empty() {
             return;
         }
-        if let (Ok(name), Ok(value)) = (HeaderName::from_str(key), HeaderValue::from_str(&value)) {
-            self.0.insert(name, value);
+        let name = if key == PARENT { Ok(TRACEPARENT) } else { HeaderName::from_str(key) };
+        if let (Ok(name), false) = (name, value.contains(['\r', '\n'])) {
+            self.0.insert(name, HeaderValue::from(value));
         }
     }
 }
@@ -42,28 +45,26 @@ impl Extractor for Read<'_> {
     }
 }
 
-/// One traceparent as a carrier.
-struct Parent<'a>(&'a str);
-
-impl Extractor for Parent<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        (key == "traceparent").then_some(self.0)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        vec!["traceparent"]
-    }
-}
-
 pub(crate) fn inject(context: &Context, headers: &mut HeaderMap) {
     global::get_text_map_propagator(|propagator| propagator.inject_context(context, &mut Write(headers)));
 }
 
+/// The context that a starting `traceparent` names: always in the words of W3C Trace Context, however hops are propagated.
 fn parent(traceparent: &str) -> Context {
-    global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &Parent(traceparent)))
+    remote(traceparent).map_or_else(Context::new, |remote| Context::new().with_remote_span_context(remote))
 }
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+fn remote(traceparent: &str) -> Option<SpanContext> {
+    let mut parts = traceparent.split('-').skip(1);
+    let trace = TraceId::from_hex(parts.next()?).ok()?;
+    let span = SpanId::from_hex(parts.next()?).ok()?;
+    let flags = TraceFlags::new(u8::from_str_radix(parts.next()?, 16).ok()?);
+    let remote = SpanContext::new(trace, span, flags & TraceFlags::SAMPLED, true, TraceState::default());
+    remote.is_valid().then_some(remote)
+}
+
+const PARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static(PARENT);
 
 /// The context that a message was sent in: its hop's, else the event's starting one.
 pub(crate) fn sender(headers: Option<&HeaderMap>, starting: &str) -> Context {
@@ -103,16 +104,16 @@ pub(crate) fn traceparent(context: &Context) -> Option<String> {
 
 impl Bus {
     /// The span in which a delivery is processed, and beside it one that shows how long it waited in its stream.
-    pub(crate) fn process_span(&self, durable: &Durable, sender: &Context, delivery: &Delivery) -> Context {
+    pub(crate) fn process_span(&self, durable: &Durable, sender: &Context, delivery: &Received<'_>) -> Context {
         let builder = self.tracer.span_builder("process").with_kind(SpanKind::Consumer);
         let mut span = self.tracer.build_with_context(builder, sender);
         // Most traces are not sampled: what a span says is made only for one that is.
         if span.is_recording() {
-            span.update_name(format!("process {}", destination(&delivery.subject)));
-            span.set_attributes(attributes("process", "process", &delivery.subject, &delivery.event));
+            span.update_name(format!("process {}", destination(delivery.subject)));
+            span.set_attributes(attributes("process", "process", delivery.subject, &delivery.event));
             span.set_attributes([
                 KeyValue::new("messaging.consumer.group.name", durable.name.clone()),
-                KeyValue::new("nats.jetstream.stream", delivery.stream.clone()),
+                KeyValue::new("nats.jetstream.stream", delivery.stream.to_owned()),
                 KeyValue::new("nats.jetstream.stream_sequence", i64::try_from(delivery.sequence).unwrap_or(i64::MAX)),
                 KeyValue::new("nats.jetstream.delivery_count", i64::try_from(delivery.delivered).unwrap_or(i64::MAX)),
             ]);
@@ -125,7 +126,7 @@ impl Bus {
         sender.with_span(span)
     }
 
-    fn waited(&self, durable: &Durable, sender: &Context, delivery: &Delivery) {
+    fn waited(&self, durable: &Durable, sender: &Context, delivery: &Received<'_>) {
         let builder = self
             .tracer
             .span_builder(format!("wait {} {}", delivery.stream, durable.name))
@@ -135,7 +136,7 @@ impl Bus {
                 KeyValue::new("messaging.system", "nats"),
                 KeyValue::new("messaging.operation.name", "receive"),
                 KeyValue::new("messaging.operation.type", "receive"),
-                KeyValue::new("messaging.destination.name", delivery.subject.clone()),
+                KeyValue::new("messaging.destination.name", delivery.subject.to_owned()),
             ]);
         self.tracer.build_with_context(builder, sender).end();
     }
@@ -189,20 +190,20 @@ pub(crate) fn destination(subject: &str) -> String {
     }
 }
 
-pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, event: &Event) -> Vec<KeyValue> {
+pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, event: &CloudEvent<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("messaging.system", "nats"),
         KeyValue::new("messaging.operation.name", name),
         KeyValue::new("messaging.operation.type", kind),
         KeyValue::new("messaging.destination.name", subject.to_owned()),
         KeyValue::new("messaging.destination.template", destination(subject)),
-        KeyValue::new("messaging.message.id", event.id().to_owned()),
-        KeyValue::new("cloudevents.event_id", event.id().to_owned()),
-        KeyValue::new("cloudevents.event_source", event.source().clone()),
-        KeyValue::new("cloudevents.event_type", event.ty().to_owned()),
+        KeyValue::new("messaging.message.id", event.id.to_string()),
+        KeyValue::new("cloudevents.event_id", event.id.to_string()),
+        KeyValue::new("cloudevents.event_source", event.source.to_string()),
+        KeyValue::new("cloudevents.event_type", event.ty.to_string()),
     ];
-    if let Some(subject) = event.subject() {
-        attributes.push(KeyValue::new("cloudevents.event_subject", subject.to_owned()));
+    if let Some(subject) = &event.subject {
+        attributes.push(KeyValue::new("cloudevents.event_subject", subject.to_string()));
     }
     attributes
 }

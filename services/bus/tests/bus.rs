@@ -16,7 +16,7 @@ use switchyard_bus::{
     ACK_WAIT, Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
 };
 use switchyard_dev::{Stack, StackOptions};
-use switchyard_events::{Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
+use switchyard_events::{Answer, Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
 use tokio::{sync::oneshot, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +28,12 @@ async fn broker() -> (Stack, Bus) {
     let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
     provision(&bus, &["k8s"], &Sizes::default(), 1).await.unwrap();
     (stack, bus)
+}
+
+fn answer(id: &str) -> Answer {
+    let (subject, event_type) = ("yard.dev.cdevents.build.started.0.3.0.x.1".to_owned(), "dev.cdevents.build.started.0.3.0");
+    let (at, trace, data) = (Timestamp::UNIX_EPOCH, TRACE.to_owned(), "{}".into());
+    Answer { subject, id: id.to_owned(), event_type, about: "7".to_owned(), at, trace, data }
 }
 
 fn event(id: &str) -> Outgoing {
@@ -171,16 +177,14 @@ async fn a_question_is_done_with_once_its_answer_is_stored() {
     for id in ["answer", "nothing", "astray", "never"] {
         bus.publish(event(id)).await.unwrap();
     }
-    let answer = |id: &str| Outgoing { subject: "yard.dev.cdevents.build.started.0.3.0.x.1".into(), ..event(id) };
     let (stop, stopped) = oneshot::channel::<()>();
     let stop = std::sync::Mutex::new(Some(stop));
     let requests = Durable::requests();
-    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |delivery| {
-        let id = cloudevents::AttributesReader::id(&delivery.event);
-        match (id, delivery.delivered) {
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |received, _| {
+        match (&*received.event.id, received.delivered) {
             ("nothing", _) => Ok(None),
             ("never", _) => Err(Failed(Settle::Refuse("rule 7".into()))),
-            ("astray", 1) => Ok(Some(Outgoing { subject: "no.stream.takes.this".into(), ..answer("astray") })),
+            ("astray", 1) => Ok(Some(Answer { subject: "no.stream.takes.this".into(), ..answer("astray") })),
             ("astray", _) => {
                 drop(stop.lock().unwrap().take());
                 Ok(Some(answer("astray")))
@@ -282,11 +286,11 @@ async fn an_answer_that_died_with_the_broker_is_given_again_within_five_seconds_
     let (stack, bus) = broker().await;
     let server = stack.nats().server();
     bus.publish(event("asked")).await.unwrap();
-    let answer = Outgoing { subject: "yard.dev.cdevents.build.started.0.3.0.x.1".into(), ..event("answer") };
+    let answer = answer("answer");
     let (frozen, decided) = (tokio::sync::Notify::new(), AtomicUsize::new(0));
     let (stop, stopped) = oneshot::channel::<()>();
     let requests = Durable::requests();
-    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |_| {
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |_, _| {
         // The first answer goes to a broker that has stopped to listen, and dies.
         if decided.fetch_add(1, Ordering::SeqCst) == 0 {
             server.pause();

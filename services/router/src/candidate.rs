@@ -1,6 +1,6 @@
 //! A build that wants an executor.
 
-use switchyard_events::{BuildKey, BuildSpec, Request};
+use switchyard_events::{BuildKey, BuildSpec};
 use switchyard_fleet::Wanted;
 
 /// A build that wants an executor.
@@ -12,15 +12,17 @@ pub struct Candidate<'a> {
     pub spec: &'a BuildSpec,
     /// Whose it is.
     pub tenant: &'a str,
-    /// The request that asked for it.
-    pub request: &'a Request,
+    /// The source of the event that asked for it.
+    pub source: &'a str,
+    /// The type of that event.
+    pub event_type: &'a str,
 }
 
 impl<'a> Candidate<'a> {
     /// What exclusions look at.
     pub(crate) fn wanted(&self) -> Wanted<'a> {
         let BuildSpec { image, labels, pipeline, job, .. } = self.spec;
-        let (source, event_type) = (self.request.source.as_str(), self.request.r#type.as_str());
+        let Self { source, event_type, .. } = *self;
         Wanted { image, labels, source, event_type, pipeline: pipeline.as_deref(), job: job.as_deref() }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
-use switchyard_events::{Heartbeat, Why};
+use switchyard_events::{Heartbeat, Why, WhyOf};
 use switchyard_fleet::Fleet;
 
 /// The executors that are passed over now, and why: nothing can be launched there, their operator drains them, or the build has
@@ -48,9 +48,8 @@ impl Health {
 
     /// How the executors were when a build was routed.
     #[must_use]
-    pub fn then(why: &Why) -> Self {
-        let passed = |why: &str| Why::PASSED_OVER.iter().any(|prefix| why.starts_with(prefix));
-        Self { unwell: why.excluded.iter().filter(|(_, why)| passed(why)).cloned().collect() }
+    pub fn then<T: AsRef<str>>(why: &WhyOf<T>) -> Self {
+        Self { unwell: why.passed_over().map(|(name, why)| (name.to_owned(), why.to_owned())).collect() }
     }
 
     /// Whether every executor is well, as far as anybody knows.

@@ -1,32 +1,45 @@
 //! What an incoming event asks for: a build, or nothing.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use switchyard_bus::{Delivery, Unreadable};
+use switchyard_bus::{Received, Unreadable};
 use switchyard_events::{
-    BuildKey, BuildSpec, CdEvent, InvalidBuild, Request, SOURCE, TRAINER, derived_chain_id, tenant_of, validate,
+    BuildKey, BuildSpec, CdEvent, InvalidBuild, RequestView, SOURCE, TRAINER, derived_chain_id, tenant_of, validate,
 };
+
+use crate::Candidate;
 
 /// A build that an event asks for.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// Its key.
     pub build: BuildKey,
     /// Whose it is.
-    pub tenant: String,
+    pub tenant: Cow<'a, str>,
     /// What must be remembered of the event.
-    pub request: Request,
+    pub request: RequestView<'a>,
     /// What is to be run, or why that cannot be.
-    pub described: Result<Described, Unbuildable>,
+    pub described: Result<Described<'a>, Unbuildable>,
+}
+
+impl Asked<'_> {
+    /// The same before the rules; `spec` is what is to be run.
+    #[must_use]
+    pub fn candidate<'c>(&'c self, spec: &'c BuildSpec) -> Candidate<'c> {
+        let (source, event_type) = (&*self.request.source, &*self.request.r#type);
+        Candidate { build: &self.build, spec, tenant: &self.tenant, source, event_type }
+    }
 }
 
 /// A build that can be run.
 #[derive(Clone, Debug)]
-pub struct Described {
+pub struct Described<'a> {
     /// What is to be run.
     pub spec: BuildSpec,
-    /// The same in the words of the event.
-    pub words: Box<RawValue>,
+    /// The same in the words of the event: JSON text.
+    pub words: Cow<'a, str>,
 }
 
 /// A build request that can be read, but not run.
@@ -53,20 +66,20 @@ struct CustomData<'a> {
 ///
 /// # Errors
 /// When it claims to be a queued event but cannot be read as one.
-pub fn asked(delivery: &Delivery) -> Result<Option<Asked>, Unreadable> {
-    if !is_request(&delivery.event) {
+pub fn asked<'a>(received: &'a Received<'_>) -> Result<Option<Asked<'a>>, Unreadable> {
+    if !is_request(&received.event.ty) {
         return Ok(None);
     }
-    let event = delivery.cdevent()?;
-    let custom = event.custom_data.as_deref().map_or("null", RawValue::get);
-    let Some(wanted) = wanted(custom) else { return Ok(None) };
-    let described = match validate(&event) {
+    let mut event = received.cdevent()?;
+    let valid = validate(&event);
+    let Some(wanted) = event.custom_data.take().and_then(wanted) else { return Ok(None) };
+    let described = match valid {
         Ok(()) => wanted.map_err(Unbuildable::from),
         Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     };
     let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
-    let tenant = tenant(&delivery.subject, &event.context.source).map_err(Unreadable::Forged)?.to_owned();
-    Ok(Some(Asked { request: request(delivery, &event, &build), build, tenant, described }))
+    let tenant = tenant(received.subject, &event.context.source).map_err(Unreadable::Forged)?;
+    Ok(Some(Asked { request: request(received, event, &build), build, tenant: tenant.into(), described }))
 }
 
 /// Whose a request is: its subject proves it. One that gives itself out as ours could take the key of a training's build.
@@ -80,7 +93,17 @@ fn tenant<'a>(subject: &'a str, source: &str) -> Result<&'a str, String> {
 }
 
 /// The build that custom data asks for; `None` where it asks for none.
-fn wanted(custom: &str) -> Option<Result<Described, InvalidBuild>> {
+fn wanted(custom: Cow<'_, RawValue>) -> Option<Result<Described<'_>, InvalidBuild>> {
+    match custom {
+        Cow::Borrowed(custom) => wanted_in(custom.get()),
+        Cow::Owned(custom) => wanted_in(custom.get()).map(|wanted| wanted.map(Described::into_owned)),
+    }
+}
+
+fn wanted_in(custom: &str) -> Option<Result<Described<'_>, InvalidBuild>> {
+    if let Some(found) = alone(custom) {
+        return Some(Ok(found));
+    }
     match serde_json::from_str::<CustomData<'_>>(custom) {
         Ok(CustomData { build }) => build.map(Described::read),
         // An object with two builds asks for one, and must not be passed over.
@@ -89,31 +112,43 @@ fn wanted(custom: &str) -> Option<Result<Described, InvalidBuild>> {
     }
 }
 
-impl Described {
-    fn read(words: &RawValue) -> Result<Self, InvalidBuild> {
-        Ok(Self { spec: BuildSpec::parse(words.get())?, words: words.to_owned() })
+/// The build of custom data that hold nothing else, as most do, read without looking for its end first. Says nothing of errors.
+fn alone(custom: &str) -> Option<Described<'_>> {
+    let text = custom.strip_prefix("{\"build\":")?;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<BuildSpec>();
+    let spec = values.next()?.ok()?.checked().ok()?;
+    let (words, rest) = text.split_at_checked(values.byte_offset())?;
+    (rest.trim_ascii() == "}").then_some(Described { spec, words: Cow::Borrowed(words) })
+}
+
+impl Described<'_> {
+    fn read(words: &RawValue) -> Result<Described<'_>, InvalidBuild> {
+        Ok(Described { spec: BuildSpec::parse(words.get())?, words: Cow::Borrowed(words.get()) })
+    }
+
+    fn into_owned(self) -> Described<'static> {
+        Described { spec: self.spec, words: Cow::Owned(self.words.into_owned()) }
     }
 }
 
-fn is_request(event: &cloudevents::Event) -> bool {
-    use cloudevents::AttributesReader as _;
-    let mut tokens = event.ty().split('.');
+fn is_request(event_type: &str) -> bool {
+    let mut tokens = event_type.split('.');
     let prefix = (tokens.next(), tokens.next()) == (Some("dev"), Some("cdevents"));
     prefix && tokens.next().is_some_and(|subject| FAMILIES.contains(&subject)) && tokens.next() == Some("queued")
 }
 
-fn request(delivery: &Delivery, event: &CdEvent<'_>, build: &BuildKey) -> Request {
-    Request {
-        id: event.context.id.to_string(),
-        source: event.context.source.to_string(),
-        r#type: event.context.ty.to_string(),
-        subject: event.subject.id.to_string(),
-        subject_source: event.subject.source.as_deref().map(str::to_owned),
-        stream: delivery.stream.clone(),
-        sequence: delivery.sequence,
-        chain_id: event.context.chain_id.as_deref().map_or_else(|| derived_chain_id(build), str::to_owned),
-        content: event.subject.content.parse().unwrap_or_default(),
-        trace: delivery.trace.clone(),
+fn request<'a>(received: &'a Received<'_>, event: CdEvent<'a>, build: &BuildKey) -> RequestView<'a> {
+    RequestView {
+        id: event.context.id,
+        source: event.context.source,
+        r#type: event.context.ty,
+        subject: event.subject.id,
+        subject_source: event.subject.source,
+        stream: received.stream.into(),
+        sequence: received.sequence,
+        chain_id: event.context.chain_id.unwrap_or_else(|| derived_chain_id(build).into()),
+        content: event.subject.content.readable(),
+        trace: Cow::Borrowed(&received.trace),
     }
 }
 
@@ -129,11 +164,27 @@ mod tests {
     }
 
     #[test]
+    fn a_build_that_stands_alone_is_read_as_any_other() {
+        for build in
+            [r#"{"image": "a", "cpu": 2}"#, r#" {"image":"\u00e9", "env": {"A": "}"}} "#, r#"{"image": ""}"#, "{}", "7", "null"]
+        {
+            let [one, other] = [format!("{{\"build\":{build}}}"), format!("{{ \"build\" : {build}, \"more\": 1}}")];
+            let said = |custom: &str| {
+                wanted_in(custom).map(|wanted| wanted.map(|Described { spec, words }| (spec, words.trim().to_owned())))
+            };
+            assert_eq!(said(&one), said(&other), "{build}");
+        }
+        let valid = alone(r#"{"build": {"image": "a"} }"#).unwrap();
+        assert_eq!((valid.spec.image.as_str(), &*valid.words), ("a", r#" {"image": "a"}"#));
+        assert!(alone(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#).is_none());
+    }
+
+    #[test]
     fn what_asks_for_two_builds_is_refused_and_not_passed_over() {
-        let twice = wanted(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#).unwrap().unwrap_err();
+        let twice = wanted_in(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#).unwrap().unwrap_err();
         assert!(twice.to_string().contains("duplicate field `build`"), "{twice}");
-        assert!(wanted(r#"{"other": 1}"#).is_none());
-        assert!(wanted(r#""aGVsbG8=""#).is_none());
-        assert!(wanted("null").is_none());
+        assert!(wanted_in(r#"{"other": 1}"#).is_none());
+        assert!(wanted_in(r#""aGVsbG8=""#).is_none());
+        assert!(wanted_in("null").is_none());
     }
 }

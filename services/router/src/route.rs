@@ -2,9 +2,9 @@
 //!
 //! It allocates nothing: what is told of it, the reasons and the scores, is computed where it is wanted.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use switchyard_events::{BuildSpec, Why};
+use switchyard_events::{BuildSpec, WhyOf};
 use switchyard_fleet::{Exclusion, Executor, Fleet};
 
 use crate::{
@@ -120,22 +120,22 @@ pub fn standings<'a>(candidate: &Candidate<'_>, rules: &'a Rules) -> Vec<Standin
 
 /// The choice, as the routed event keeps it.
 #[must_use]
-pub fn why(route: &Route<'_>, candidate: &Candidate<'_>, rules: &Rules, health: &Health) -> Why {
+pub fn why<'a>(route: &Route<'_>, candidate: &Candidate<'_>, rules: &'a Rules, health: &Health) -> WhyOf<Cow<'a, str>> {
     let view = rules.view(candidate);
     // Where the choice fell on one that is unwell, health did not count.
     let health = Some(health).filter(|health| health.allows(&route.executor.name));
-    let mut why = Why {
-        rule: route.rule.to_string(),
-        revision: rules.fleet().revision().to_owned(),
+    let mut why = WhyOf {
+        rule: route.rule.name().into(),
+        revision: rules.fleet().revision().into(),
         eligible: Vec::with_capacity(rules.fleet().executors().len()),
         excluded: Vec::new(),
     };
     for (n, _) in rules.lines() {
-        let name = rules.executor(n).name.clone();
+        let name = rules.executor(n).name.as_str();
         let against = view.against(n).map(|against| words(&against, candidate));
-        match against.or_else(|| health?.against(&name)) {
-            None => why.eligible.push(name),
-            Some(against) => why.excluded.push((name, against)),
+        match against.or_else(|| health?.against(name)) {
+            None => why.eligible.push(name.into()),
+            Some(against) => why.excluded.push((name.into(), against.into())),
         }
     }
     why
@@ -201,12 +201,18 @@ fn words(against: &Against<'_>, candidate: &Candidate<'_>) -> String {
     }
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Rule {
+    const fn name(self) -> &'static str {
+        match self {
             Self::Annotation => "annotation",
             Self::Weight => "weight",
             Self::Default => "default",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

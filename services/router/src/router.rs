@@ -1,15 +1,16 @@
 //! The shell: reads requests, routes each, publishes where it goes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{borrow::Cow, fmt::Display, path::PathBuf, sync::Arc};
 
+use bytes::BytesMut;
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Settle, StoredError, Unreadable, Window, said};
-use switchyard_events::{BuildRefused, BuildRequeued, BuildRouted, EmitError, InvalidBuild, Outgoing};
+use switchyard_bus::{Bus, Delivery, Durable, Events, PublishError, Received, Settle, StoredError, Unreadable, Window, said};
+use switchyard_events::{Answer, BuildRefused, BuildRequeued, EmitError, Limits, RoutedView, WhyOf, Words};
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Candidate, Current, Described, Health, Now, Refusal, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Current, Described, Health, Now, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,39 +76,42 @@ impl Router {
             return Ok(());
         }
         service.health.ready();
-        let first =
-            self.bus.answer(&requests, Window::default(), service.shutdown.requested(), |delivery| self.request(delivery));
+        let first = self
+            .bus
+            .answer(&requests, Window::default(), service.shutdown.requested(), |received, paper| self.request(received, paper));
         let few = Window { at_once: 32, batch: 32 };
         let again = self.bus.consume(&requeued, few, service.shutdown.requested(), |delivery| self.requeued(delivery));
-        let ours = self.bus.answer(&trainings, few, service.shutdown.requested(), |delivery| self.request(delivery));
+        let ours =
+            self.bus.answer(&trainings, few, service.shutdown.requested(), |received, paper| self.request(received, paper));
         futures::future::try_join3(first.boxed(), again.boxed(), ours.boxed()).await?;
         Ok(())
     }
 
     /// A build is asked for: say where it goes.
-    fn request(&self, delivery: &Delivery) -> Result<Option<Outgoing>, RouteError> {
-        let Some(asked) = asked(delivery)? else { return Ok(None) };
-        Ok(Some(answer(asked, 1, &self.current.now(), Timestamp::now())?))
+    fn request(&self, received: &Received<'_>, paper: &mut BytesMut) -> Result<Option<Answer>, RouteError> {
+        let Some(asked) = asked(received)? else { return Ok(None) };
+        Ok(Some(answer(asked, 1, &self.current.now(), Timestamp::now(), paper)?))
     }
 
     /// A build wants its next attempt: read its request again and say where that goes.
     async fn requeued(&self, delivery: Delivery) -> Result<(), RouteError> {
         let BuildRequeued { build, attempt, request, tenant, left, .. } = read(&delivery)?;
         let stored = self.bus.fetch(&request.stream, request.sequence).await?;
-        let found = stored.as_ref().map(asked).transpose()?.flatten().filter(|found| found.build == build);
+        let again = stored.as_ref().map(Delivery::view);
+        let found = again.as_ref().map(asked).transpose()?.flatten().filter(|found| found.build == build);
         let gone = || {
             let rule = format!("the request is no longer in stream {}, so attempt {attempt} cannot be routed", request.stream);
-            Asked { build, tenant, request: request.clone(), described: Err(Unbuildable::Event(rule)) }
+            Asked { build, tenant: tenant.into(), request: request.view(), described: Err(Unbuildable::Event(rule)) }
         };
-        self.answer(found.unwrap_or_else(gone), attempt, left.as_deref()).await
+        let answer = self.again(found.unwrap_or_else(gone), attempt, left.as_deref())?;
+        self.bus.publish(answer.outgoing()?).await?;
+        Ok(())
     }
 
-    async fn answer(&self, asked: Asked, attempt: u32, left: Option<&str>) -> Result<(), RouteError> {
+    fn again(&self, asked: Asked<'_>, attempt: u32, left: Option<&str>) -> Result<Answer, RouteError> {
         let Now { rules, health } = self.current.now();
         let health = left.map_or_else(|| health.clone(), |left| Arc::new(Health::clone(&health).and_left(left)));
-        let outgoing = answer(asked, attempt, &Now { rules, health }, Timestamp::now())?;
-        self.bus.publish(outgoing).await?;
-        Ok(())
+        Ok(answer(asked, attempt, &Now { rules, health }, Timestamp::now(), &mut BytesMut::new())?)
     }
 }
 
@@ -120,46 +124,41 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 ///
 /// # Errors
 /// When the request holds what no event may hold.
-pub(crate) fn answer(asked: Asked, attempt: u32, by: &Now, now: Timestamp) -> Result<Outgoing, EmitError> {
-    let Asked { build, tenant, request, described } = asked;
-    let named = described.as_ref().ok().map(|Described { spec, .. }| (spec.pipeline.clone(), spec.job.clone()));
-    let routed = described.map_err(Refused::from).and_then(|Described { spec, words }| {
-        let candidate = Candidate { build: &build, spec: &spec, tenant: &tenant, request: &request };
-        let (rules, health) = (&by.rules, &by.health);
-        let route = route(&candidate, rules, health)?;
-        let limits = rules.fleet().limits(route.executor, spec.asked_timeout()?, spec.clocks);
-        Ok((route.executor.name.clone(), why(&route, &candidate, rules, health), limits, words))
-    });
-    match routed {
+fn answer(asked: Asked<'_>, attempt: u32, by: &Now, now: Timestamp, paper: &mut BytesMut) -> Result<Answer, EmitError> {
+    match decide(&asked, by) {
         Ok((executor, why, limits, spec)) => {
-            debug!(%build, attempt, executor, rule = why.rule, "build routed");
-            BuildRouted { build, attempt, executor, request, tenant, spec, limits, at: now, why }.outgoing()
+            let Asked { build, tenant, request, .. } = &asked;
+            debug!(%build, attempt, executor, rule = %why.rule, "build routed");
+            let (build, request, tenant, executor) = (build.clone(), request.clone(), Cow::Borrowed(&**tenant), executor.into());
+            Ok(RoutedView { build, attempt, executor, request, tenant, spec, limits, at: now, why }.answer(paper))
         }
         Err(Refused(reason)) => {
-            let (pipeline, job) = named.unwrap_or_default();
+            let Asked { build, tenant, request, described } = asked;
+            let (pipeline, job) = described.map_or((None, None), |Described { spec, .. }| (spec.pipeline, spec.job));
             tracing::info!(%build, attempt, reason, "build refused");
-            BuildRefused { build, attempt, request, tenant, pipeline, job, reason, at: now }.outgoing()
+            let (request, tenant) = (request.into_owned(), tenant.into_owned());
+            BuildRefused { build, attempt, request, tenant, pipeline, job, reason, at: now }.answer()
         }
     }
+}
+
+/// Where a build goes, why, with which limits, and what is to be run.
+type Decided<'a> = (&'a str, WhyOf<Cow<'a, str>>, Limits, Words<'a>);
+
+fn decide<'a>(asked: &'a Asked<'_>, Now { rules, health }: &'a Now) -> Result<Decided<'a>, Refused> {
+    let Described { spec, words } = asked.described.as_ref().map_err(Refused::of)?;
+    let candidate = asked.candidate(spec);
+    let route = route(&candidate, rules, health).map_err(Refused::of)?;
+    let asked_timeout = spec.asked_timeout().map_err(Refused::of)?;
+    let limits = rules.fleet().limits(route.executor, asked_timeout, spec.clocks);
+    Ok((&route.executor.name, why(&route, &candidate, rules, health), limits, Words(words)))
 }
 
 /// Why a build is refused, in words.
 struct Refused(String);
 
-impl From<Unbuildable> for Refused {
-    fn from(why: Unbuildable) -> Self {
-        Self(why.to_string())
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(why: Refusal) -> Self {
-        Self(why.to_string())
-    }
-}
-
-impl From<InvalidBuild> for Refused {
-    fn from(why: InvalidBuild) -> Self {
+impl Refused {
+    fn of(why: impl Display) -> Self {
         Self(why.to_string())
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn simulate(told: &Told<Args>) -> ExitCode {
         let since = Timestamp::now().saturating_sub(SignedDuration::try_from(args.since.duration())?)?;
         let mut simulation = Simulation::of(&old, &new);
         let unreadable = bus.recorded("CI", "ci.>", Some(since), |delivery| {
-            if let Ok(Some(asked)) = asked(&delivery) {
+            if let Ok(Some(asked)) = asked(&delivery.view()) {
                 simulation.take(&asked, &old, &new);
             }
         });
@@ -102,7 +102,7 @@ impl Simulation {
     }
 
     /// Routes one request by both.
-    fn take(&mut self, asked: &Asked, old: &Rules, new: &Rules) {
+    fn take(&mut self, asked: &Asked<'_>, old: &Rules, new: &Rules) {
         let (before, after) = (Explained::of(asked, old), Explained::of(asked, new));
         let to = |explained: &Explained| explained.executor.clone().unwrap_or_else(|| REFUSED.to_owned());
         let (from, to) = (to(&before), to(&after));

@@ -80,7 +80,7 @@ fn of_file(args: &Args, rules: &Rules) -> anyhow::Result<Vec<Explained>> {
     let mut explained = Vec::new();
     for input in inputs {
         let delivery = input::delivered(&input.event, &args.tenant, now);
-        match asked(&delivery)? {
+        match asked(&delivery.view())? {
             Some(asked) => explained.push(Explained::of(&asked, rules)),
             None => bail!("{}: asks for no build", input.place),
         }

@@ -43,11 +43,11 @@ struct Line {
 
 impl Explained {
     /// What would be decided now.
-    pub(in crate::tools) fn of(asked: &Asked, rules: &Rules) -> Self {
+    pub(in crate::tools) fn of(asked: &Asked<'_>, rules: &Rules) -> Self {
         let mut explained = Self {
             build: asked.build.to_string(),
             attempt: None,
-            tenant: asked.tenant.clone(),
+            tenant: asked.tenant.to_string(),
             image: None,
             revision: Some(rules.fleet().revision().to_owned()),
             executor: None,
@@ -64,7 +64,7 @@ impl Explained {
             }
         };
         explained.image = Some(spec.image.clone());
-        let candidate = Candidate { build: &asked.build, spec, tenant: &asked.tenant, request: &asked.request };
+        let candidate = asked.candidate(spec);
         let drained = Health::default().and_drained(rules.fleet());
         match route(&candidate, rules, &drained) {
             Ok(route) => {
@@ -80,7 +80,8 @@ impl Explained {
 
     /// What was decided then: what the event says, and what every executor drew where the fleet of that time is known.
     pub(super) fn decided(routed: &BuildRouted, rules: Option<&Rules>) -> Self {
-        let candidate = Candidate { build: &routed.build, spec: &routed.spec, tenant: &routed.tenant, request: &routed.request };
+        let (source, event_type) = (&*routed.request.source, &*routed.request.r#type);
+        let candidate = Candidate { build: &routed.build, spec: &routed.spec, tenant: &routed.tenant, source, event_type };
         let told = || {
             let eligible = routed.why.eligible.iter().map(|name| (name.clone(), None));
             let excluded = routed.why.excluded.iter().map(|(name, why)| (name.clone(), Some(why.clone())));

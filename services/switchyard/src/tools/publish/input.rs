@@ -142,7 +142,7 @@ fn check(event: &Event, plain: &Plain) -> Result<Option<BuildKey>, String> {
     if event.ty().starts_with("dev.cdevents") {
         delivery.cdevent().map_err(|error| error.to_string())?;
     }
-    match asked(&delivery).map_err(|error| error.to_string())? {
+    match asked(&delivery.view()).map_err(|error| error.to_string())? {
         None => Ok(None),
         Some(asked) => asked.described.map(|_| Some(asked.build)).map_err(|error| error.to_string()),
     }
