@@ -17,6 +17,7 @@ mod subject;
 mod syntax;
 mod violation;
 mod vocabulary;
+mod writer;
 
 pub use build::{BuildClocks, BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};

@@ -53,30 +53,32 @@ impl<'a> CdEvent<'a> {
             }
             None => None,
         };
-        let cdevent = Self::carried(event.datacontenttype(), data)?;
-        agree("type", event.ty(), "context.type", &cdevent.context.ty)?;
-        agree("source", event.source(), "context.source", &cdevent.context.source)?;
-        agree("subject", event.subject().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
-        Ok(cdevent)
+        Self::carried([event.ty(), event.source()], event.subject(), event.datacontenttype(), data)
     }
 
-    /// The CDEvent that a CloudEvent carries; where the two may differ, the CDEvent counts.
+    /// As [`Self::from_cloudevent`], out of an event that lies in its message.
     ///
     /// # Errors
-    /// As those of [`Self::from_cloudevent`].
+    /// As there.
     pub fn of(event: &'a CloudEvent<'_>) -> Result<Self, CdEventError> {
-        let cdevent = Self::carried(event.datacontenttype.as_deref(), event.data.as_deref())?;
-        agree("type", &event.ty, "context.type", &cdevent.context.ty)?;
-        agree("source", &event.source, "context.source", &cdevent.context.source)?;
-        agree("subject", event.subject.as_deref().unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
-        Ok(cdevent)
+        let CloudEvent { ty, source, subject, datacontenttype, data, .. } = event;
+        Self::carried([ty, source], subject.as_deref(), datacontenttype.as_deref(), data.as_deref())
     }
 
-    fn carried(datacontenttype: Option<&str>, data: Option<&'a [u8]>) -> Result<Self, CdEventError> {
+    fn carried(
+        [ty, source]: [&str; 2],
+        subject: Option<&str>,
+        datacontenttype: Option<&str>,
+        data: Option<&'a [u8]>,
+    ) -> Result<Self, CdEventError> {
         if !syntax::is_json(datacontenttype) {
             return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
         }
-        Self::parse(data.ok_or_else(|| Violation::new("data", rule::REQUIRED))?)
+        let cdevent = Self::parse(data.ok_or_else(|| Violation::new("data", rule::REQUIRED))?)?;
+        agree("type", ty, "context.type", &cdevent.context.ty)?;
+        agree("source", source, "context.source", &cdevent.context.source)?;
+        agree("subject", subject.unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
+        Ok(cdevent)
     }
 }
 

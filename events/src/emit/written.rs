@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::{BuildRouted, RoutedView, SOURCE};
-use crate::{Limits, RequestView, SPECVERSION, json::Writer};
+use crate::{Limits, RequestView, SPECVERSION, writer::Writer};
 
 pub(super) fn routed(id: &str, routed: &RoutedView<'_>, text: &mut BytesMut) -> Bytes {
     let RoutedView { build, attempt, executor, request, tenant, spec, limits, at, why } = routed;

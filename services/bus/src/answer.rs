@@ -3,10 +3,10 @@
 //! What [`Bus::consume`] is for a service that acts, this is for one that only decides. Until it is stored, an answer is a row
 //! in a table: one inbox takes the acknowledgements of all, and none has a future or a timer of its own.
 
-use std::{borrow::Cow, fmt::Display, future::Future, iter, pin::pin, time::Duration};
+use std::{fmt::Display, future::Future, iter, pin::pin, time::Duration};
 
 use async_nats::{
-    HeaderMap, Message as Reply, StatusCode, Subject, Subscriber,
+    HeaderMap, Message as Reply, Subject, Subscriber,
     jetstream::{
         AckKind, Message,
         consumer::pull::{self, MessagesError},
@@ -18,13 +18,13 @@ use opentelemetry::{
     Context,
     trace::{FutureExt as _, Status, TraceContextExt as _},
 };
-use serde::Deserialize;
 use switchyard_events::Answer;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, error};
 
 use crate::{
     Bus, ConsumeError, Durable, Received, Settle, Window,
+    acknowledged::problem,
     consume::PROGRESS,
     failing::acknowledge,
     on_the_way::OnTheWay,
@@ -83,23 +83,6 @@ struct Publish {
 
 /// What a consumer hands over.
 type Pulled = Result<Message, MessagesError>;
-
-/// The broker's acknowledgement of a publish, as far as it matters.
-#[derive(Deserialize)]
-struct Acknowledgement<'a> {
-    #[serde(borrow)]
-    error: Option<Problem<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Problem<'a> {
-    err_code: u32,
-    #[serde(borrow, default)]
-    description: Cow<'a, str>,
-}
-
-/// What an event that may exist only once gets the second time.
-const WRONG_LAST_SEQUENCE: u32 = 10071;
 
 const TIMED_OUT: &str = "the broker did not say in time that the answer is stored";
 
@@ -311,18 +294,5 @@ impl Failed {
         context.span().set_status(Status::error(reason.clone()));
         bus.fail(durable, &message, place, (settle, reason)).with_context(context.clone()).await;
         context.span().end();
-    }
-}
-
-/// Why an answer is not stored; none where it is, or was before.
-fn problem(reply: &Reply) -> Option<String> {
-    if reply.status == Some(StatusCode::NO_RESPONDERS) {
-        return Some("no stream takes the answer's subject".into());
-    }
-    match serde_json::from_slice::<Acknowledgement<'_>>(&reply.payload) {
-        Ok(Acknowledgement { error: None }) => None,
-        Ok(Acknowledgement { error: Some(problem) }) if problem.err_code == WRONG_LAST_SEQUENCE => None,
-        Ok(Acknowledgement { error: Some(problem) }) => Some(problem.description.into_owned()),
-        Err(error) => Some(format!("the broker's acknowledgement: {error}")),
     }
 }

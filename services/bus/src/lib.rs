@@ -3,6 +3,7 @@
 //! A service needs [`Bus`], [`Bus::consume`] and the three traits that its shell is generic over: [`Events`], [`Ledger`] and
 //! [`Clocks`]. Streams and consumers are plain functions ([`streams`], [`consumers`]), made by [`provision`] and by nobody else.
 
+mod acknowledged;
 mod answer;
 mod applied;
 mod asked;
