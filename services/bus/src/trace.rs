@@ -213,6 +213,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_starting_trace_context_is_read_whatever_propagators_there_are() {
+        let context = parent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let span = context.span().span_context().clone();
+        assert!(span.is_remote() && span.is_sampled());
+        assert_eq!(traceparent(&context).unwrap(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        for none in ["", "garbage", "00-0-0-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01"] {
+            assert!(!parent(none).span().span_context().is_valid(), "{none}");
+        }
+    }
+
+    #[test]
     fn span_names_hold_no_ids() {
         let routed = "yard.dev.cdeventsx.switchyard-build.routed.0.1.0.k8s.abc.1";
         assert_eq!(destination(routed), "yard.dev.cdeventsx.switchyard-build.routed.0.1.0");
