@@ -126,11 +126,11 @@ fn lower_case(name: &str) -> Cow<'_, str> {
 /// Spinnaker sends headers and, as a JSON string, the whole event again: with more attributes than the headers have.
 ///
 /// Only if it is the same event; any other string is data.
-fn quoted(outer: &CloudEvent<'_>, payload: &[u8]) -> Option<CloudEvent<'static>> {
+fn quoted<'a>(outer: &CloudEvent<'_>, payload: &'a [u8]) -> Option<CloudEvent<'a>> {
     if payload.first() != Some(&b'"') {
         return None;
     }
-    let (inner, _) = string(payload, false).ok().filter(|(_, form)| *form == Form::Quoted)?;
+    let (inner, _) = json(payload, false).ok().filter(|(_, form)| *form == Form::Quoted)?;
     let same = inner.id == outer.id && inner.source == outer.source && inner.ty == outer.ty;
     same.then_some(inner)
 }
@@ -152,9 +152,6 @@ const NO_OBJECT: DecodeError = DecodeError::Unrecognised("no ce-specversion head
 
 /// An event inside a JSON string.
 fn string(payload: &[u8], declared: bool) -> Result<Read<'static>, DecodeError> {
-    if payload.len() > MAX_PAYLOAD {
-        return Err(DecodeError::TooLarge { size: payload.len(), limit: MAX_PAYLOAD });
-    }
     let Text(text) = serde_json::from_slice(payload)?;
     let (event, form) = object(text.as_bytes(), declared)?;
     Ok((event.into_owned(), if form == Form::Structured { Form::Quoted } else { form }))
