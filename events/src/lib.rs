@@ -19,7 +19,7 @@ mod violation;
 mod vocabulary;
 mod writer;
 
-pub use build::{BuildClocks, BuildSpec, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd};
+pub use build::{BuildClocks, BuildSpec, BuildView, InvalidBuild, ScrewdriverBuild, SecretRef, Step, StepEnd, Texts};
 pub use cdevent::{CdEvent, CdEventError, Content, Context, SPECVERSION, Subject};
 pub use cloudevent::{
     CloudEvent, DecodeError, Decoded, Encoded, Form, MAX_DATA, decode, encode, encode_owned, encode_structured, event_time,

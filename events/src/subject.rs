@@ -63,12 +63,23 @@ fn tokens(event_type: &str) -> String {
 
 /// Event types are dotted already; an empty token or a wildcard in a foreign one becomes `_`.
 fn push_tokens(subject: &mut String, event_type: &str) {
+    if are_tokens(event_type) {
+        return subject.push_str(event_type);
+    }
     for (n, part) in event_type.split('.').enumerate() {
         if n > 0 {
             subject.push('.');
         }
         push_token(subject, part);
     }
+}
+
+/// Whether these are tokens as they should be, with a dot between each and the next.
+fn are_tokens(text: &str) -> bool {
+    let mut before = b'.';
+    let in_order =
+        text.bytes().all(|byte| is_literal(byte.into()) && (byte, std::mem::replace(&mut before, byte)) != (b'.', b'.'));
+    in_order && before != b'.'
 }
 
 fn literal(c: char) -> char {

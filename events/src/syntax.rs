@@ -48,7 +48,7 @@ fn is_offset(text: &[u8]) -> bool {
 pub(crate) fn is_uri_reference(text: &str) -> bool {
     let holds = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"');
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"');
-    !text.is_empty() && (text.bytes().all(plain) || text.chars().all(holds))
+    !text.is_empty() && (all(text, plain) || text.chars().all(holds))
 }
 
 /// RFC 3986 `URI`: a scheme, a colon and something behind it.
@@ -76,12 +76,26 @@ pub(crate) fn is_json(media_type: Option<&str>) -> bool {
 
 /// RFC 9110 `token`.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        })
+}
+
+/// Whether the text is ASCII that can be seen, and spaces.
+pub(crate) fn is_printable(text: &str) -> bool {
+    all(text, |byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Whether that holds of every byte: without an early end, so that many are looked at at once.
+pub(crate) fn all(text: &str, holds: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & holds(byte))
 }
 
 /// Whether CloudEvents forbids a character of the text in a string.
 pub(crate) fn has_forbidden(text: &str) -> bool {
-    !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(is_forbidden)
+    !is_printable(text) && text.chars().any(is_forbidden)
 }
 
 /// Whether CloudEvents forbids the character in a string: controls and noncharacters (CloudEvents 1.0, type system).

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::TimeLimit;
+use crate::{TimeLimit, json::plain};
 
 /// JSON text in the making, behind what is there already.
 pub(crate) struct Writer<'a>(&'a mut BytesMut);
@@ -22,11 +22,14 @@ impl<'a> Writer<'a> {
 
     /// A string.
     pub(crate) fn quoted(&mut self, text: &str) -> &mut Self {
-        if needs_escapes(text.as_bytes()) {
+        if plain(text.as_bytes()) < text.len() {
             // Neither a string nor memory can fail to be written.
             let _ = serde_json::to_writer((&mut *self.0).writer(), text);
         } else {
-            self.plain("\"").plain(text).plain("\"");
+            self.0.reserve(text.len() + 2);
+            self.0.put_u8(b'"');
+            self.0.put_slice(text.as_bytes());
+            self.0.put_u8(b'"');
         }
         self
     }
@@ -54,12 +57,6 @@ impl<'a> Writer<'a> {
         }
         self.plain("\"")
     }
-}
-
-/// Whether a string holds what JSON does not let stand as it is. Without an early end, so that many bytes are looked at at once.
-fn needs_escapes(text: &[u8]) -> bool {
-    let escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    text.iter().fold(0, |found, &byte| found | escaped(byte)) != 0
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::json;
-use switchyard_events::{BuildKey, BuildSpec};
+use switchyard_events::{BuildKey, BuildSpec, BuildView};
 use switchyard_fleet::Fleet;
 use switchyard_router::{Candidate, Health, Rules, route};
 
@@ -89,7 +89,7 @@ fn fleet(executors: usize, exclusions: usize) -> anyhow::Result<String> {
 /// A build that is to be routed.
 struct Asked {
     build: BuildKey,
-    spec: BuildSpec,
+    spec: BuildView<'static>,
 }
 
 const TYPE: &str = "dev.cdevents.build.queued.0.3.0";
@@ -109,7 +109,7 @@ fn builds() -> anyhow::Result<Vec<Asked>> {
         let spec = json!({"image": images[if n.is_multiple_of(50) { 3 } else { usize::from(n % 3) }], "steps": [{"name": "test", "run": "make test"}],
             "annotations": {"screwdriver.cd/cpu": "HIGH", "screwdriver.cd/ram": "HIGH"}, "pipeline": format!("p{}", n % 100)});
         let build = BuildKey::of("/ci", "b", &n.to_string());
-        Ok(Asked { build, spec: serde_json::from_value(spec)? })
+        Ok(Asked { build, spec: BuildSpec::parse(&spec.to_string())?.view().into_owned() })
     };
     (0..BUILDS).map(build).collect()
 }

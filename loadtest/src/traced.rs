@@ -3,7 +3,6 @@
 use opentelemetry::global;
 use opentelemetry_sdk::{
     error::OTelSdkResult,
-    propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter},
 };
 
@@ -21,7 +20,7 @@ impl SpanExporter for Nowhere {
 ///
 /// The sampler asks the trace id alone (`OTEL_TRACES_SAMPLER=traceidratio`), so that it also decides over traces that begin here.
 pub(crate) fn start(share: f64) -> SdkTracerProvider {
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    switchyard_runtime::propagate();
     let provider =
         SdkTracerProvider::builder().with_sampler(Sampler::TraceIdRatioBased(share)).with_batch_exporter(Nowhere).build();
     global::set_tracer_provider(provider.clone());

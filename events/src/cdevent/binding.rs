@@ -15,9 +15,9 @@ use std::time::SystemTime;
 use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, EventBuilder as _, EventBuilderV10};
 use jiff::Timestamp;
 
-use super::{CdEvent, CdEventError, Context};
+use super::{CdEvent, CdEventError, Context, one_pass};
 use crate::{
-    CloudEvent, Violation,
+    BuildView, CloudEvent, Violation,
     cloudevent::validate_cloudevent,
     syntax,
     violation::{excerpt, rule},
@@ -53,7 +53,8 @@ impl<'a> CdEvent<'a> {
             }
             None => None,
         };
-        Self::carried([event.ty(), event.source()], event.subject(), event.datacontenttype(), data)
+        let carrier = Carrier { ty: event.ty(), source: event.source(), subject: event.subject() };
+        carrier.carries(Self::parse(json(event.datacontenttype(), data)?)?)
     }
 
     /// As [`Self::from_cloudevent`], out of an event that lies in its message.
@@ -61,25 +62,47 @@ impl<'a> CdEvent<'a> {
     /// # Errors
     /// As there.
     pub fn of(event: &'a CloudEvent<'_>) -> Result<Self, CdEventError> {
-        let CloudEvent { ty, source, subject, datacontenttype, data, .. } = event;
-        Self::carried([ty, source], subject.as_deref(), datacontenttype.as_deref(), data.as_deref())
+        Carrier::of(event).carries(Self::parse(json(event.datacontenttype.as_deref(), event.data.as_deref())?)?)
     }
 
-    fn carried(
-        [ty, source]: [&str; 2],
-        subject: Option<&str>,
-        datacontenttype: Option<&str>,
-        data: Option<&'a [u8]>,
-    ) -> Result<Self, CdEventError> {
-        if !syntax::is_json(datacontenttype) {
-            return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
-        }
-        let cdevent = Self::parse(data.ok_or_else(|| Violation::new("data", rule::REQUIRED))?)?;
-        agree("type", ty, "context.type", &cdevent.context.ty)?;
-        agree("source", source, "context.source", &cdevent.context.source)?;
-        agree("subject", subject.unwrap_or(&cdevent.subject.id), "subject.id", &cdevent.subject.id)?;
-        Ok(cdevent)
+    /// As [`Self::of`], where the event asks for a build: that build, read and checked in the same pass, and its own words. The event
+    /// is without its custom data then.
+    ///
+    /// `None` where there is anything wrong or unusual: [`Self::of`] and [`BuildSpec::parse`](crate::BuildSpec::parse) say what.
+    #[must_use]
+    pub fn asking(event: &'a CloudEvent<'_>) -> Option<(Self, BuildView<'a>, &'a str)> {
+        let data = json(event.datacontenttype.as_deref(), event.data.as_deref()).ok()?;
+        let (cdevent, (build, words)) = one_pass::asking(data)?;
+        Some((Carrier::of(event).carries(cdevent).ok()?, build, words))
     }
+}
+
+/// The attributes in which a CloudEvent and the CDEvent that it carries must agree.
+struct Carrier<'a> {
+    ty: &'a str,
+    source: &'a str,
+    subject: Option<&'a str>,
+}
+
+impl<'a> Carrier<'a> {
+    fn of(event: &'a CloudEvent<'_>) -> Self {
+        Self { ty: &event.ty, source: &event.source, subject: event.subject.as_deref() }
+    }
+
+    fn carries<'e>(&self, event: CdEvent<'e>) -> Result<CdEvent<'e>, CdEventError> {
+        agree("type", self.ty, "context.type", &event.context.ty)?;
+        agree("source", self.source, "context.source", &event.context.source)?;
+        agree("subject", self.subject.unwrap_or(&event.subject.id), "subject.id", &event.subject.id)?;
+        Ok(event)
+    }
+}
+
+/// The data, if they are JSON.
+fn json<'a>(datacontenttype: Option<&str>, data: Option<&'a [u8]>) -> Result<&'a [u8], CdEventError> {
+    if !syntax::is_json(datacontenttype) {
+        return Err(CdEventError::Binding(Violation::new("datacontenttype", "must be application/json for a CDEvent")));
+    }
+    Ok(data.ok_or_else(|| Violation::new("data", rule::REQUIRED))?)
 }
 
 /// The attributes of a CloudEvent that carries a CDEvent.

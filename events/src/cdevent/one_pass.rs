@@ -3,124 +3,77 @@
 //! Whatever is unusual, a member that is given twice, a text that is none or an older spelling, is left to [`CdEvent::from_members`], which reads
 //! the text again and says what is wrong. Where both can read an event they read the same.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{CdEvent, Content, Context, Extra, Subject, Written};
-use crate::{json::Text, syntax};
+use crate::{
+    BuildView,
+    json::{
+        Text,
+        scan::{Scan, once},
+    },
+    syntax,
+};
 
 /// The event, unless there is anything unusual about it.
 pub(super) fn read(text: &[u8]) -> Option<CdEvent<'_>> {
-    let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
-    let event = Envelope.deserialize(&mut json).ok()?;
-    json.end().ok().and(event)
+    let (event, custom_data) = envelope(text, Scan::value::<Option<&RawValue>>)?;
+    Some(CdEvent { custom_data: custom_data.flatten().map(Cow::Borrowed), ..event })
 }
 
-/// An object of which some members are texts and some any JSON; the others are kept as they are.
-struct Names<const T: usize, const R: usize> {
-    texts: [&'static str; T],
-    raws: [&'static str; R],
+/// A build, and the text that it was read from.
+type Build<'a> = (BuildView<'a>, &'a str);
+
+/// An event that asks for a build, without its custom data, and the build that these hold; unless there is anything wrong or unusual.
+pub(super) fn asking(text: &[u8]) -> Option<(CdEvent<'_>, Build<'_>)> {
+    let (event, build) = envelope(text, build)?;
+    event.custom_data_content_type.is_none().then_some(())?;
+    Some((event, build?))
 }
 
-const CONTEXT: Names<7, 1> =
-    Names { texts: ["specversion", "id", "source", "type", "timestamp", "schemaUri", "chainId"], raws: ["links"] };
-const SUBJECT: Names<2, 1> = Names { texts: ["id", "source"], raws: ["content"] };
-
-/// The members of such an object, in the order of their names; `null` is absent.
-struct Found<'a, const T: usize, const R: usize> {
-    texts: [Option<Cow<'a, str>>; T],
-    raws: [Option<&'a RawValue>; R],
-    others: Extra<'a>,
+fn build<'a>(scan: &mut Scan<'a>) -> Option<Build<'a>> {
+    let mut build = None;
+    scan.members(|scan, name| match &*name {
+        "build" => once(&mut build, Some(scan.words(BuildView::scan)?)),
+        _ => scan.value::<IgnoredAny>().map(drop),
+    })?;
+    build
 }
 
-impl<'de, const T: usize, const R: usize> DeserializeSeed<'de> for Names<T, R> {
-    type Value = Found<'de, T, R>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
+/// The event, and its custom data as `custom` reads them.
+fn envelope<'a, C>(text: &'a [u8], mut custom: impl FnMut(&mut Scan<'a>) -> Option<C>) -> Option<(CdEvent<'a>, Option<C>)> {
+    let mut scan = Scan::of(std::str::from_utf8(text).ok()?);
+    let (mut read_context, mut read_subject) = (None, None);
+    let (mut custom_data, mut content_type, mut extra) = (None, None, Vec::new());
+    scan.members(|scan, name| match &*name {
+        "context" => once(&mut read_context, Some(context(scan)?)),
+        "subject" => once(&mut read_subject, Some(subject(scan)?)),
+        "customData" => once(&mut custom_data, Some(custom(scan)?)),
+        "customDataContentType" => once(&mut content_type, scan.value::<Option<Text<'_>>>()?),
+        _ => other(&mut extra, name, scan),
+    })?;
+    scan.end()?;
+    let (context, subject) = (read_context?, read_subject?);
+    let custom_data_content_type = content_type.map(|Text(text)| text);
+    Some((CdEvent { context, subject, custom_data: None, custom_data_content_type, extra }, custom_data))
 }
 
-impl<'de, const T: usize, const R: usize> Visitor<'de> for Names<T, R> {
-    type Value = Found<'de, T, R>;
+const TEXTS: [&str; 7] = ["specversion", "id", "source", "type", "timestamp", "schemaUri", "chainId"];
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Found { texts: [const { None }; T], raws: [None; R], others: Vec::new() };
-        while let Some(Text(name)) = map.next_key()? {
-            if let Some(n) = self.texts.iter().position(|known| *known == name) {
-                once(&mut found.texts[n], map.next_value::<Option<Text<'_>>>()?.map(|Text(text)| text))?;
-            } else if let Some(n) = self.raws.iter().position(|known| *known == name) {
-                once(&mut found.raws[n], map.next_value()?)?;
-            } else {
-                found.others.push((name, Cow::Borrowed(map.next_value()?)));
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Takes a member; the same one twice is unusual.
-fn once<T, E: serde::de::Error>(slot: &mut Option<T>, value: Option<T>) -> Result<(), E> {
-    if slot.is_some() {
-        return Err(E::custom("given twice"));
-    }
-    *slot = value;
-    Ok(())
-}
-
-/// The whole event; `None` where something is missing or not as it should be.
-struct Envelope;
-
-impl<'de> DeserializeSeed<'de> for Envelope {
-    type Value = Option<CdEvent<'de>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Envelope {
-    type Value = Option<CdEvent<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut read_context, mut read_subject) = (None, None);
-        let (mut custom_data, mut content_type, mut extra) = (None, None, Vec::new());
-        while let Some(Text(name)) = map.next_key()? {
-            match &*name {
-                "context" => once(&mut read_context, Some(map.next_value_seed(CONTEXT)?))?,
-                "subject" => once(&mut read_subject, Some(map.next_value_seed(SUBJECT)?))?,
-                "customData" => once(&mut custom_data, map.next_value()?)?,
-                "customDataContentType" => once(&mut content_type, map.next_value::<Option<Text<'_>>>()?)?,
-                _ => extra.push((name, Cow::Borrowed(map.next_value::<&RawValue>()?))),
-            }
-        }
-        let (context, subject) = (read_context.and_then(context), read_subject.and_then(subject));
-        let (custom_data, custom_data_content_type) = (custom_data.map(Cow::Borrowed), content_type.map(|Text(text)| text));
-        Ok(context.zip(subject).map(|(context, subject)| CdEvent {
-            context,
-            subject,
-            custom_data,
-            custom_data_content_type,
-            extra,
-        }))
-    }
-}
-
-fn context(Found { texts, raws: [links], others: extra }: Found<'_, 7, 1>) -> Option<Context<'_>> {
+fn context<'a>(scan: &mut Scan<'a>) -> Option<Context<'a>> {
+    let mut texts = [const { None }; TEXTS.len()];
+    let (mut links, mut extra) = (None, Vec::new());
+    scan.members(|scan, name| match TEXTS.iter().position(|known| *known == name) {
+        Some(n) => once(&mut texts[n], Some(scan.text()?)),
+        None if name == "links" => once(&mut links, scan.value::<Option<&RawValue>>()?),
+        // An older spelling.
+        None if name == "version" => None,
+        None => other(&mut extra, name, scan),
+    })?;
     let [specversion, id, source, ty, timestamp, schema_uri, chain_id] = texts;
-    if extra.iter().any(|(name, _)| name == "version") {
-        return None;
-    }
     let written = timestamp?;
     let timestamp = syntax::timestamp(&written)?;
     Some(Context {
@@ -137,8 +90,20 @@ fn context(Found { texts, raws: [links], others: extra }: Found<'_, 7, 1>) -> Op
     })
 }
 
-fn subject(Found { texts: [id, source], raws: [content], others: extra }: Found<'_, 2, 1>) -> Option<Subject<'_>> {
+fn subject<'a>(scan: &mut Scan<'a>) -> Option<Subject<'a>> {
+    let (mut id, mut source, mut content, mut extra) = (None, None, None, Vec::new());
+    scan.members(|scan, name| match &*name {
+        "id" => once(&mut id, Some(scan.text()?)),
+        "source" => once(&mut source, Some(scan.text()?)),
+        "content" => once(&mut content, scan.value::<Option<&RawValue>>()?),
+        _ => other(&mut extra, name, scan),
+    })?;
     Some(Subject { id: id?, source, content: Content(content.map(Cow::Borrowed)), extra })
+}
+
+fn other<'a>(extra: &mut Extra<'a>, name: Cow<'a, str>, scan: &mut Scan<'a>) -> Option<()> {
+    extra.push((name, Cow::Borrowed(scan.value()?)));
+    Some(())
 }
 
 #[cfg(test)]

@@ -120,7 +120,8 @@ fn binary<'a>(headers: &Headers<'a>, payload: &'a [u8]) -> Result<Read<'a>, Deco
 }
 
 fn lower_case(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }
+    let is_lower = syntax::all(name, |byte| !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }
 }
 
 /// Spinnaker sends headers and, as a JSON string, the whole event again: with more attributes than the headers have.

@@ -26,20 +26,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The message: headers and payload. The attributes are ours, so that none needs encoding: ids, names of types, a trace context.
+    /// The headers that are the same in every answer.
+    pub const FIXED: [(&str, &str); 3] =
+        [("ce-specversion", "1.0"), ("ce-source", SOURCE), ("ce-datacontenttype", "application/json")];
+
+    /// The other headers that every answer has, by their names.
+    pub const VARYING: [&str; 5] = ["ce-id", "ce-type", "ce-subject", "ce-time", "ce-traceparent"];
+
+    /// The message: the values of its [varying](Self::VARYING) headers, and its payload. The attributes are ours, so that none needs
+    /// encoding: ids, names of types, a trace context.
     #[must_use]
-    pub fn encoded(self) -> ([(&'static str, String); 8], Bytes) {
-        let headers = [
-            ("ce-specversion", "1.0".to_owned()),
-            ("ce-id", self.id),
-            ("ce-source", SOURCE.to_owned()),
-            ("ce-type", self.event_type.to_owned()),
-            ("ce-subject", self.about),
-            ("ce-time", self.at.to_string()),
-            ("ce-datacontenttype", "application/json".to_owned()),
-            ("ce-traceparent", self.trace),
-        ];
-        (headers, self.data)
+    pub fn encoded(self) -> ([String; 5], Bytes) {
+        ([self.id, self.event_type.to_owned(), self.about, self.at.to_string(), self.trace], self.data)
     }
 
     /// Its attributes, as a trace shows them.

@@ -103,9 +103,17 @@ impl CloudEvent<'_> {
     /// The trace that an event starts or belongs to: its `traceparent` extension, else one derived from what it names.
     #[must_use]
     pub fn starting_trace(&self) -> String {
-        let carried = self.extension("traceparent").filter(|text| is_traceparent(text)).map(str::to_owned);
-        let build = || BuildKey::of(&self.source, self.subject.as_deref().unwrap_or_default(), &self.id);
-        carried.unwrap_or_else(|| derived_traceparent(&build()))
+        self.starts().0
+    }
+
+    /// The same, and the key of the build that the event names, where the trace is derived from that.
+    #[must_use]
+    pub fn starts(&self) -> (String, Option<BuildKey>) {
+        if let Some(carried) = self.extension("traceparent").filter(|text| is_traceparent(text)) {
+            return (carried.to_owned(), None);
+        }
+        let build = BuildKey::of(&self.source, self.subject.as_deref().unwrap_or_default(), &self.id);
+        (derived_traceparent(&build), Some(build))
     }
 }
 

@@ -134,11 +134,11 @@ impl RoutedView<'_> {
     /// The event as an answer: the same message as [`BuildRouted::outgoing`]'s. It is written in `paper`, of which many may share
     /// one piece of memory.
     #[must_use]
-    pub fn answer(&self, paper: &mut BytesMut) -> Answer {
+    pub fn answer(self, paper: &mut BytesMut) -> Answer {
         let About { id, at, .. } = about(BuildRouted::TYPE, &self.request, &self.build, self.attempt, self.at);
-        let (about, trace) = (self.build.to_string(), self.request.trace.to_string());
-        let data = written::routed(&id, self, paper);
-        Answer { subject: self.subject(), id, event_type: BuildRouted::TYPE, about, at, trace, data }
+        let (subject, data) = (self.subject(), written::routed(&id, &self, paper));
+        let (about, trace) = (self.build.into(), self.request.trace.into_owned());
+        Answer { subject, id, event_type: BuildRouted::TYPE, about, at, trace, data }
     }
 }
 

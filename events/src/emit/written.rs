@@ -74,13 +74,13 @@ fn write_limits(json: &mut Writer<'_>, limits: &Limits) {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
+    use std::{borrow::Cow, collections::BTreeMap};
 
     use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{BuildKey, CloudEvent, TimeLimit, WhyOf, Words, encode, message_id};
+    use crate::{Answer, BuildKey, CloudEvent, TimeLimit, WhyOf, Words, encode, message_id};
 
     /// Texts with everything that JSON escapes.
     fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -144,14 +144,17 @@ mod tests {
             let build = BuildKey::of("a", "b", "c");
             let at = Timestamp::from_millisecond(1_796_000_000_123).unwrap();
             let routed = RoutedView { build, attempt, executor, request, tenant, spec, limits, at, why };
-            let answer = routed.answer(&mut BytesMut::from(&b"before"[..]).split_off(6));
             let outgoing = routed.outgoing().unwrap();
+            let answer = routed.answer(&mut BytesMut::from(&b"before"[..]).split_off(6));
             prop_assert_eq!(&answer.subject, &outgoing.subject);
             let (id, other) = (answer.message_id(), answer.clone().outgoing().unwrap());
-            let ((headers, payload), published) = (answer.encoded(), encode(&outgoing.event).unwrap());
+            let ((values, payload), published) = (answer.encoded(), encode(&outgoing.event).unwrap());
+            let fixed = Answer::FIXED.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let headers: BTreeMap<_, _> = Answer::VARYING.map(str::to_owned).into_iter().zip(values).chain(fixed).collect();
+            let wanted = published.headers.into_iter().map(|(name, value)| (name.into_owned(), value));
             prop_assert_eq!(String::from_utf8_lossy(&payload), String::from_utf8_lossy(&published.payload));
             prop_assert_eq!(&other.event, &outgoing.event);
-            prop_assert_eq!(headers.map(|(name, value)| (Cow::Borrowed(name), value)).to_vec(), published.headers);
+            prop_assert_eq!(headers, wanted.collect());
             let event = CloudEvent::of(&outgoing.event);
             prop_assert_eq!(id, message_id(&event.source, &event.id, &event.ty));
         }

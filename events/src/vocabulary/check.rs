@@ -20,8 +20,9 @@ use crate::{
 /// Every rule that is broken, with the path of the field: `subject.content.outcome: must be one of success, failure, …`.
 pub fn validate(event: &CdEvent<'_>) -> Result<(), Vec<Violation>> {
     let mut check = Check { spelling: Spelling::Current, violations: Vec::new() };
-    check.context(event);
-    check.subject(event);
+    let ty = EventType::parse(&event.context.ty);
+    check.context(event, ty.is_some());
+    check.subject(event, ty);
     check.custom_data(event.custom_data.as_deref());
     if check.violations.is_empty() { Ok(()) } else { Err(check.violations) }
 }
@@ -49,12 +50,12 @@ impl Check {
         }
     }
 
-    fn context(&mut self, event: &CdEvent<'_>) {
+    fn context(&mut self, event: &CdEvent<'_>, is_typed: bool) {
         let context = &event.context;
         self.require(!context.specversion.is_empty(), "context.specversion", rule::NOT_EMPTY);
         self.require(!context.id.is_empty(), "context.id", rule::NOT_EMPTY);
         self.require(syntax::is_uri_reference(&context.source), "context.source", rule::URI_REFERENCE);
-        self.require(EventType::parse(&context.ty).is_some(), "context.type", TYPE);
+        self.require(is_typed, "context.type", TYPE);
         self.require(context.schema_uri.as_deref().is_none_or(syntax::is_uri), "context.schemaUri", rule::URI);
         self.require(context.chain_id.as_deref() != Some(""), "context.chainId", rule::NOT_EMPTY);
         let Some(links) = context.links.as_deref() else { return };
@@ -66,13 +67,13 @@ impl Check {
         }
     }
 
-    fn subject(&mut self, event: &CdEvent<'_>) {
+    fn subject(&mut self, event: &CdEvent<'_>, ty: Option<EventType<'_>>) {
         let subject = &event.subject;
         self.require(!subject.id.is_empty(), "subject.id", rule::NOT_EMPTY);
         self.require(subject.source.as_deref().is_none_or(syntax::is_uri_reference), "subject.source", rule::URI_REFERENCE);
         let Some(content) = subject.content.raw() else { return self.require(false, CONTENT, rule::REQUIRED) };
         let Some(members) = Members::of(content) else { return self.require(false, CONTENT, rule::OBJECT) };
-        let Some(ty) = EventType::parse(&event.context.ty) else { return };
+        let Some(ty) = ty else { return };
         let Some(definition) = ty.definition() else { return };
         self.spelling = match ty.version.minor.cmp(&definition.version.minor) {
             std::cmp::Ordering::Greater => Spelling::New,

@@ -6,7 +6,7 @@
 use std::{fmt::Display, future::Future, iter, pin::pin, time::Duration};
 
 use async_nats::{
-    HeaderMap, Message as Reply, Subject, Subscriber,
+    Message as Reply, Subject, Subscriber,
     jetstream::{
         AckKind, Message,
         consumer::pull::{self, MessagesError},
@@ -53,10 +53,10 @@ struct Question {
     context: Context,
 }
 
-/// A question and its answer, if there is one to give, with the span in which that is published.
+/// A question and its answer, if there is one to give.
 struct Answered {
     question: Question,
-    answer: Option<(Publish, Context)>,
+    answer: Option<Answer>,
 }
 
 /// A question whose answer is on its way to the stream.
@@ -72,13 +72,6 @@ struct Failed {
     question: Question,
     settle: Settle,
     reason: String,
-}
-
-/// An answer, ready to be sent.
-struct Publish {
-    subject: Subject,
-    headers: HeaderMap,
-    payload: Bytes,
 }
 
 /// What a consumer hands over.
@@ -177,8 +170,10 @@ where
 
     /// Decides what has arrived, up to so many messages, and sends the answers on their way.
     async fn ask(&mut self, first: Pulled, messages: &mut pull::Stream, most: usize) -> Vec<Failed> {
+        // One thing at a time for all of them: the processor then finds the code for it where it keeps what it has just used.
         let more = iter::from_fn(|| messages.next().now_or_never().flatten());
-        let answered: Vec<_> = iter::once(first).chain(more).take(most).filter_map(|message| self.weigh(message)).collect();
+        let asked: Vec<_> = iter::once(first).chain(more).take(most).collect();
+        let answered: Vec<_> = asked.into_iter().filter_map(|message| self.weigh(message)).collect();
         let mut failed = Vec::new();
         for answered in answered {
             failed.extend(match answered {
@@ -211,24 +206,22 @@ where
         })
     }
 
-    /// The answer as a message, and the span in which it is published.
-    fn decided(&mut self, received: &Received<'_>, context: &Context) -> Result<Option<(Publish, Context)>, (Settle, String)> {
+    fn decided(&mut self, received: &Received<'_>, context: &Context) -> Result<Option<Answer>, (Settle, String)> {
         let _current = context.clone().attach();
         if self.paper.capacity() < SHEET / 8 {
             self.paper = BytesMut::with_capacity(SHEET);
         }
-        let Some(answer) = (self.decide)(received, &mut self.paper)? else { return Ok(None) };
-        let publishing = self.bus.publish_span(&answer.subject, || answer.event());
-        let subject = Subject::from(answer.subject.as_str());
-        let (headers, payload) = answered(answer, &publishing);
-        Ok(Some((Publish { subject, headers, payload }, publishing)))
+        (self.decide)(received, &mut self.paper)
     }
 
     async fn send(&mut self, Answered { question, answer }: Answered) -> Option<Failed> {
-        let Some((Publish { subject, headers, payload }, publishing)) = answer else {
+        let Some(answer) = answer else {
             question.done().await;
             return None;
         };
+        let publishing = self.bus.publish_span(&question.context, &answer.subject, || answer.event());
+        let subject = Subject::from(answer.subject.as_str());
+        let (headers, payload) = answered(answer, &publishing);
         let reply = self.sent.next();
         if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
             publishing.span().end();

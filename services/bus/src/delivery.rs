@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cloudevents::Event;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use switchyard_events::{CdEvent, CdEventError, CloudEvent, DecodeError, InvalidClock, custom_data};
+use switchyard_events::{BuildKey, CdEvent, CdEventError, CloudEvent, DecodeError, InvalidClock, custom_data};
 
 /// An event, where it is stored and how often it was delivered.
 #[derive(Clone, Debug)]
@@ -70,6 +70,8 @@ pub struct Received<'a> {
     pub event: CloudEvent<'a>,
     /// The trace that it starts or belongs to (`traceparent`).
     pub trace: Cow<'a, str>,
+    /// The key of the build that the attributes name, where the trace is derived from that.
+    pub build: Option<BuildKey>,
 }
 
 impl Delivery {
@@ -87,7 +89,7 @@ impl Delivery {
         let Self { subject, stream, sequence, delivered, stored, event, trace } = self;
         let event = CloudEvent::of(event);
         let (sequence, delivered, stored) = (*sequence, *delivered, *stored);
-        Received { subject, stream, sequence, delivered, stored, event, trace: trace.into() }
+        Received { subject, stream, sequence, delivered, stored, event, trace: trace.into(), build: None }
     }
 }
 
@@ -102,7 +104,7 @@ impl Received<'_> {
 
     /// The same, borrowing nothing.
     pub(crate) fn into_delivery(self) -> Result<Delivery, DecodeError> {
-        let Self { subject, stream, sequence, delivered, stored, event, trace } = self;
+        let Self { subject, stream, sequence, delivered, stored, event, trace, .. } = self;
         let (subject, stream, trace) = (subject.to_owned(), stream.to_owned(), trace.into_owned());
         Ok(Delivery { subject, stream, sequence, delivered, stored, event: event.into_event()?, trace })
     }

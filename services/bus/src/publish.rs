@@ -1,6 +1,6 @@
 //! Publishing an event, once.
 
-use std::{borrow::Cow, future::Future, str::FromStr as _};
+use std::{borrow::Cow, future::Future, iter, str::FromStr as _, sync::LazyLock};
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, Subject, header,
@@ -59,7 +59,7 @@ pub trait Events: Send + Sync {
 
 impl Events for Bus {
     async fn publish(&self, outgoing: Outgoing) -> Result<Published, PublishError> {
-        let context = self.publish_span(&outgoing.subject, || CloudEvent::of(&outgoing.event));
+        let context = self.publish_span(&Context::current(), &outgoing.subject, || CloudEvent::of(&outgoing.event));
         self.publish_within(outgoing, &context).await
     }
 
@@ -89,7 +89,7 @@ impl Bus {
     /// # Errors
     /// When it could not be stored; doing it again is safe.
     pub async fn publish_hop(&self, outgoing: Outgoing) -> Result<Option<String>, PublishError> {
-        let context = self.publish_span(&outgoing.subject, || CloudEvent::of(&outgoing.event));
+        let context = self.publish_span(&Context::current(), &outgoing.subject, || CloudEvent::of(&outgoing.event));
         self.publish_within(outgoing, &context).await?;
         Ok(trace::traceparent(&context))
     }
@@ -114,13 +114,12 @@ impl Bus {
         stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
     }
 
-    pub(crate) fn publish_span<'a>(&self, subject: &str, event: impl FnOnce() -> CloudEvent<'a>) -> Context {
-        let parent = Context::current();
-        if trace::is_passed_over(&parent) {
-            return parent;
+    pub(crate) fn publish_span<'a>(&self, parent: &Context, subject: &str, event: impl FnOnce() -> CloudEvent<'a>) -> Context {
+        if trace::is_passed_over(parent) {
+            return parent.clone();
         }
         let builder = self.tracer.span_builder("publish").with_kind(SpanKind::Producer);
-        let mut span = self.tracer.build_with_context(builder, &parent);
+        let mut span = self.tracer.build_with_context(builder, parent);
         if span.is_recording() {
             span.update_name(format!("publish {}", trace::destination(subject)));
             span.set_attributes(trace::attributes("publish", "send", subject, &event()));
@@ -164,12 +163,21 @@ fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, By
 /// An answer as headers and payload, with its id and the context in which it is sent.
 pub(crate) fn answered(answer: Answer, context: &Context) -> (HeaderMap, Bytes) {
     let id = answer.message_id();
-    let (pairs, payload) = answer.encoded();
-    let named = |(name, value)| (HeaderName::from_static(name), HeaderValue::from(value));
-    let mut headers: HeaderMap = pairs.into_iter().map(named).collect();
+    let (values, payload) = answer.encoded();
+    let mut headers = BLANK.clone();
+    for (name, value) in iter::zip(Answer::VARYING, values) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
     sent(&mut headers, id, context);
     (headers, payload)
 }
+
+/// The headers of an answer that says nothing yet: to copy them costs less than a table that grows.
+static BLANK: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let fixed = Answer::FIXED.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value)));
+    let blank = Answer::VARYING.map(|name| (HeaderName::from_static(name), HeaderValue::new()));
+    fixed.into_iter().chain(blank).collect()
+});
 
 /// What every message of ours has: its id, and the context in which it is sent.
 fn sent(headers: &mut HeaderMap, id: String, context: &Context) {

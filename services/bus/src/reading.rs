@@ -121,7 +121,7 @@ impl Bus {
         info: &Info<'a>,
     ) -> Result<(Received<'a>, Context), DecodeError> {
         let event = view_event(message.headers.as_ref(), &message.payload)?;
-        let trace = event.starting_trace();
+        let (trace, build) = event.starts();
         let sender = trace::sender(message.headers.as_ref(), &trace);
         let received = Received {
             subject: &message.subject,
@@ -131,6 +131,7 @@ impl Bus {
             stored: Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default(),
             event,
             trace: Cow::Owned(trace),
+            build,
         };
         let context = self.process_span(durable, &sender, &received);
         Ok((received, context))

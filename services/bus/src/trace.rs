@@ -27,7 +27,8 @@ impl Injector for Write<'_> {
             return;
         }
         let name = if key == PARENT { Ok(TRACEPARENT) } else { HeaderName::from_str(key) };
-        if let (Ok(name), false) = (name, value.contains(['\r', '\n'])) {
+        let breaks = value.bytes().any(|byte| matches!(byte, b'\r' | b'\n'));
+        if let (Ok(name), false) = (name, breaks) {
             self.0.insert(name, HeaderValue::from(value));
         }
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
+use switchyard_events::Texts;
 use switchyard_file::{Content, Node, Place, Problems, Read, keys};
 
 use crate::Glob;
@@ -14,7 +15,7 @@ pub struct Wanted<'a> {
     /// The image reference, whole.
     pub image: &'a str,
     /// The build's own labels.
-    pub labels: &'a BTreeMap<String, String>,
+    pub labels: &'a Texts<'a>,
     /// The request's CloudEvents source.
     pub source: &'a str,
     /// The request's type.
@@ -192,7 +193,7 @@ mod tests {
     }
 
     fn refuses(yaml: &str, image: &str) -> bool {
-        let labels = [("gpu".to_owned(), "true".to_owned())].into();
+        let labels = [("gpu".into(), "true".into())].into_iter().collect();
         let wanted = Wanted {
             image,
             labels: &labels,

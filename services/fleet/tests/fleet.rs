@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
-use std::{collections::BTreeMap, fmt::Write as _, num::NonZeroU16, path::Path, time::Duration};
+use std::{fmt::Write as _, num::NonZeroU16, path::Path, time::Duration};
 
-use switchyard_events::{BuildClocks, TimeLimit};
+use switchyard_events::{BuildClocks, Texts, TimeLimit};
 use switchyard_fleet::{
     Executor, Fleet, ImagePullPolicy, Kubeconfig, Plugin, Stickiness, TaintEffect, TolerationOperator, Wanted,
 };
@@ -74,7 +74,7 @@ tenants:
 
 /// What the executor says against an image, if anything.
 fn against(executor: &Executor, image: &str) -> Option<String> {
-    let wanted = Wanted { image, labels: &BTreeMap::new(), source: "/ci", event_type: "x", pipeline: None, job: None };
+    let wanted = Wanted { image, labels: &Texts::default(), source: "/ci", event_type: "x", pipeline: None, job: None };
     executor.excludes(&wanted).map(ToString::to_string)
 }
 

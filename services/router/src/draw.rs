@@ -19,6 +19,15 @@ pub(crate) struct Ticket {
     inverse_weight: f64,
 }
 
+/// What one executor draws, and what that is at least and at most: the logarithm is needed for few.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    unit: f64,
+    inverse_weight: f64,
+    least: f64,
+    most: f64,
+}
+
 /// Who draws: a build, or what some builds have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Drawer(u64, u64);
@@ -35,14 +44,16 @@ impl Ticket {
         -ln(self.unit(drawer)) * self.inverse_weight
     }
 
-    /// What it draws, unless that is certainly not less than `best`: -ln(u) is at least 1 - u.
-    pub(crate) fn draws_below(self, drawer: Drawer, best: f64) -> Option<f64> {
-        let unit = self.unit(drawer);
-        if (1.0 - unit) * self.inverse_weight >= best {
+    /// What it draws, computed as far as it must be to tell whether that is less than `best`; `None` if it is not.
+    pub(crate) fn draws_below(self, drawer: Drawer, best: Option<&Draw>) -> Option<Draw> {
+        let (unit, inverse_weight) = (self.unit(drawer), self.inverse_weight);
+        // -ln(u) is at least 1 - u.
+        if best.is_some_and(|best| (1.0 - unit) * inverse_weight >= best.most) {
             return None;
         }
-        let drawn = -ln(unit) * self.inverse_weight;
-        (drawn < best).then_some(drawn)
+        let (least, most) = bounds(unit);
+        let draw = Draw { unit, inverse_weight, least: least * inverse_weight, most: most * inverse_weight };
+        best.is_none_or(|best| draw.is_below(best)).then_some(draw)
     }
 
     /// A number in (0, 1): 53 bits, the middle of their interval.
@@ -50,6 +61,18 @@ impl Ticket {
     fn unit(self, Drawer(first, second): Drawer) -> f64 {
         let bits = mix(mix(first ^ self.seed) ^ second) >> 11;
         (bits as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
+    }
+}
+
+impl Draw {
+    /// Whether it is less than another.
+    fn is_below(&self, other: &Self) -> bool {
+        let is_certain = self.most < other.least;
+        is_certain || self.least < other.most && self.exact() < other.exact()
+    }
+
+    fn exact(&self) -> f64 {
+        -ln(self.unit) * self.inverse_weight
     }
 }
 
@@ -82,11 +105,25 @@ const fn mix(mut word: u64) -> u64 {
     word ^ (word >> 31)
 }
 
+/// What -ln x of a number in (0, 1) is at least and at most.
+///
+/// x = (1 + f) * 2^e; log2 (1 + f) is f + 0.3444 f (1 - f) to less than 0.0081 (a test looks at it all along), and the bounds leave some room for rounding.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn bounds(x: f64) -> (f64, f64) {
+    let bits = x.to_bits();
+    let fraction = f64::from_bits(bits & MANTISSA | 1023 << 52) - 1.0;
+    // Exponent and fraction as they stand are e + 1023 + f.
+    let log2 = bits.cast_signed() as f64 * (1.0 / (1u64 << 52) as f64) - 1023.0 + 0.3444 * fraction * (1.0 - fraction);
+    let estimate = -std::f64::consts::LN_2 * log2;
+    (estimate - 0.006, estimate + 0.006)
+}
+
+const MANTISSA: u64 = (1 << 52) - 1;
+
 /// The natural logarithm of a number in (0, 1), to about 1 ulp, with the same bits everywhere.
 ///
 /// x = m * 2^e with m near 1; ln m = 2 artanh s with s = (m - 1) / (m + 1), |s| at most 0.1716: twelve terms of its series.
 fn ln(x: f64) -> f64 {
-    const MANTISSA: u64 = (1 << 52) - 1;
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i32 - 1023;
     let mut mantissa = f64::from_bits(bits & MANTISSA | 1023 << 52);
@@ -120,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn the_logarithm_is_within_its_bounds() {
+        let near = (0..100_000).map(|n| 1.0 + f64::from(n) / 100_000.0);
+        for (mantissa, exponent) in near.flat_map(|mantissa| [1, 2, 53, 54].map(|exponent| (mantissa, exponent))) {
+            let x = mantissa * 0.5f64.powi(exponent);
+            let (least, most) = bounds(x);
+            assert!(least < -ln(x) && -ln(x) < most, "{x}");
+        }
+    }
+
+    #[test]
     fn one_bit_of_the_key_turns_half_of_the_bits() {
         let turned: u32 = (0..64).map(|bit| (mix(0x1234_5678) ^ mix(0x1234_5678 ^ 1 << bit)).count_ones()).sum();
         assert!((64 * 28..64 * 36).contains(&turned), "{turned}");
@@ -132,11 +179,18 @@ mod tests {
         }
 
         #[test]
-        fn what_is_passed_over_could_not_have_won(key in any::<(u64, u64)>(), weight in 1u32..1000, best in 0.0f64..0.1) {
-            let (ticket, drawer) = (ticket(&weight.to_string()), Drawer(key.0, key.1));
-            let drawn = ticket.draws(drawer);
-            prop_assert!(drawn > 0.0 && drawn.is_finite());
-            prop_assert_eq!(ticket.draws_below(drawer, best), (drawn < best).then_some(drawn));
+        fn the_least_wins_whether_or_not_it_is_computed(keys in any::<[(u64, u64); 2]>(), weights in any::<[u16; 2]>(), near in any::<bool>()) {
+            let draw = |n: usize| {
+                let weight = if near { 1 } else { u32::from(weights[n]) + 1 };
+                let drawer = Drawer(keys[n].0, keys[n].1);
+                (ticket(&weight.to_string()), drawer)
+            };
+            let ((one, drawer), (best, best_drawer)) = (draw(0), draw(1));
+            let (drawn, least) = (one.draws(drawer), best.draws(best_drawer));
+            let best = best.draws_below(best_drawer, None).unwrap();
+            prop_assert!(least > 0.0 && least.is_finite() && best.least < least && least < best.most);
+            prop_assert_eq!(one.draws_below(drawer, Some(&best)).is_some(), drawn < least);
+            prop_assert_eq!(one.draws_below(drawer, None).map(|draw| draw.exact()), Some(drawn));
         }
     }
 }

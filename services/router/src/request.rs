@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use switchyard_bus::{Received, Unreadable};
 use switchyard_events::{
-    BuildKey, BuildSpec, CdEvent, InvalidBuild, RequestView, SOURCE, TRAINER, derived_chain_id, tenant_of, validate,
+    BuildKey, BuildSpec, BuildView, CdEvent, CdEventError, CloudEvent, InvalidBuild, RequestView, SOURCE, TRAINER, Violation,
+    derived_chain_id, tenant_of, validate,
 };
 
 use crate::Candidate;
@@ -27,7 +28,7 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The same before the rules; `spec` is what is to be run.
     #[must_use]
-    pub fn candidate<'c>(&'c self, spec: &'c BuildSpec) -> Candidate<'c> {
+    pub fn candidate<'c>(&'c self, spec: &'c BuildView<'_>) -> Candidate<'c> {
         let (source, event_type) = (&*self.request.source, &*self.request.r#type);
         Candidate { build: &self.build, spec, tenant: &self.tenant, source, event_type }
     }
@@ -36,9 +37,9 @@ impl Asked<'_> {
 /// A build that can be run.
 #[derive(Clone, Debug)]
 pub struct Described<'a> {
-    /// What is to be run.
-    pub spec: BuildSpec,
-    /// The same in the words of the event: JSON text.
+    /// What is to be run, as far as routing looks at it.
+    pub spec: BuildView<'a>,
+    /// The whole of it in the words of the event: JSON text.
     pub words: Cow<'a, str>,
 }
 
@@ -70,16 +71,37 @@ pub fn asked<'a>(received: &'a Received<'_>) -> Result<Option<Asked<'a>>, Unread
     if !is_request(&received.event.ty) {
         return Ok(None);
     }
-    let mut event = received.cdevent()?;
-    let valid = validate(&event);
-    let Some(wanted) = event.custom_data.take().and_then(wanted) else { return Ok(None) };
-    let described = match valid {
-        Ok(()) => wanted.map_err(Unbuildable::from),
-        Err(violations) => Err(Unbuildable::Event(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
-    };
-    let build = BuildKey::of(&event.context.source, &event.subject.id, &event.context.id);
+    let Some((event, described)) = described(&received.event)? else { return Ok(None) };
+    let build = key(received, &event);
     let tenant = tenant(received.subject, &event.context.source).map_err(Unreadable::Forged)?;
     Ok(Some(Asked { request: request(received, event, &build), build, tenant: tenant.into(), described }))
+}
+
+/// The build's key. Of the attributes in which it is hashed only the id may differ from the event's own.
+fn key(received: &Received<'_>, event: &CdEvent<'_>) -> BuildKey {
+    let CdEvent { context, subject, .. } = event;
+    let agrees = received.event.subject.is_some() && received.event.id == context.id;
+    let known = received.build.as_ref().filter(|_| agrees).cloned();
+    known.unwrap_or_else(|| BuildKey::of(&context.source, &subject.id, &context.id))
+}
+
+/// An event that asks for a build, and that build.
+type Describing<'a> = (CdEvent<'a>, Result<Described<'a>, Unbuildable>);
+
+fn described<'a>(event: &'a CloudEvent<'_>) -> Result<Option<Describing<'a>>, CdEventError> {
+    if let Some((event, spec, words)) = CdEvent::asking(event) {
+        let described = valid(&event).map(|()| Described { spec, words: words.into() });
+        return Ok(Some((event, described)));
+    }
+    let mut event = CdEvent::of(event)?;
+    let valid = valid(&event);
+    let wanted = event.custom_data.take().and_then(wanted);
+    Ok(wanted.map(|wanted| (event, valid.and_then(|()| Ok(wanted?)))))
+}
+
+fn valid(event: &CdEvent<'_>) -> Result<(), Unbuildable> {
+    let said = |violations: Vec<Violation>| violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    validate(event).map_err(|violations| Unbuildable::Event(said(violations)))
 }
 
 /// Whose a request is: its subject proves it. One that gives itself out as ours could take the key of a training's build.
@@ -101,9 +123,6 @@ fn wanted(custom: Cow<'_, RawValue>) -> Option<Result<Described<'_>, InvalidBuil
 }
 
 fn wanted_in(custom: &str) -> Option<Result<Described<'_>, InvalidBuild>> {
-    if let Some(found) = alone(custom) {
-        return Some(Ok(found));
-    }
     match serde_json::from_str::<CustomData<'_>>(custom) {
         Ok(CustomData { build }) => build.map(Described::read),
         // An object with two builds asks for one, and must not be passed over.
@@ -112,22 +131,14 @@ fn wanted_in(custom: &str) -> Option<Result<Described<'_>, InvalidBuild>> {
     }
 }
 
-/// The build of custom data that hold nothing else, as most do, read without looking for its end first. Says nothing of errors.
-fn alone(custom: &str) -> Option<Described<'_>> {
-    let text = custom.strip_prefix("{\"build\":")?;
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<BuildSpec>();
-    let spec = values.next()?.ok()?.checked().ok()?;
-    let (words, rest) = text.split_at_checked(values.byte_offset())?;
-    (rest.trim_ascii() == "}").then_some(Described { spec, words: Cow::Borrowed(words) })
-}
-
 impl Described<'_> {
     fn read(words: &RawValue) -> Result<Described<'_>, InvalidBuild> {
-        Ok(Described { spec: BuildSpec::parse(words.get())?, words: Cow::Borrowed(words.get()) })
+        let spec = BuildSpec::parse(words.get())?.view().into_owned();
+        Ok(Described { spec, words: Cow::Borrowed(words.get()) })
     }
 
     fn into_owned(self) -> Described<'static> {
-        Described { spec: self.spec, words: Cow::Owned(self.words.into_owned()) }
+        Described { spec: self.spec.into_owned(), words: Cow::Owned(self.words.into_owned()) }
     }
 }
 
@@ -154,6 +165,8 @@ fn request<'a>(received: &'a Received<'_>, event: CdEvent<'a>, build: &BuildKey)
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]
@@ -164,19 +177,60 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_stands_alone_is_read_as_any_other() {
-        for build in
-            [r#"{"image": "a", "cpu": 2}"#, r#" {"image":"\u00e9", "env": {"A": "}"}} "#, r#"{"image": ""}"#, "{}", "7", "null"]
-        {
-            let [one, other] = [format!("{{\"build\":{build}}}"), format!("{{ \"build\" : {build}, \"more\": 1}}")];
-            let said = |custom: &str| {
-                wanted_in(custom).map(|wanted| wanted.map(|Described { spec, words }| (spec, words.trim().to_owned())))
-            };
-            assert_eq!(said(&one), said(&other), "{build}");
+    fn a_request_is_read_in_one_pass_as_in_two() {
+        let said = |custom: &str, more: &str| {
+            let context = r#"{"specversion":"0.5.1","id":"1","source":"/a","type":"dev.cdevents.build.queued.0.3.0","timestamp":"2026-01-02T03:04:05Z"}"#;
+            let event = format!(r#"{{"context":{context},"subject":{{"id":"b","content":{{}}}},"customData":{custom}{more}}}"#);
+            let event = CloudEvent::read([], event.as_bytes()).unwrap();
+            let one_pass = CdEvent::asking(&event).is_some();
+            let described = described(&event).unwrap();
+            let build = described
+                .map(|(_, described)| described.map(|Described { spec, words }| (spec.into_owned(), words.into_owned())));
+            (one_pass, build)
+        };
+        for (build, right) in [
+            (r#"{"image": "a", "cpu": 2}"#, true),
+            (r#" {"image":"a", "env": {"A": "}\u00e9"}} "#, true),
+            (r#"{"image": "\u00e9"}"#, false),
+            (r#"{"image": ""}"#, false),
+            ("{}", false),
+            ("7", false),
+            ("null", false),
+        ] {
+            let custom = format!(r#"{{ "build":{build}, "more": [1]}}"#);
+            let ((one, first), (other, second)) =
+                (said(&custom, ""), said(&custom, r#","customDataContentType":"application/json""#));
+            assert_eq!((one, other), (right, false), "{build}");
+            assert_eq!(first, second, "{build}");
         }
-        let valid = alone(r#"{"build": {"image": "a"} }"#).unwrap();
-        assert_eq!((valid.spec.image.as_str(), &*valid.words), ("a", r#" {"image": "a"}"#));
-        assert!(alone(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#).is_none());
+        assert!(!said(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#, "").0);
+    }
+
+    #[test]
+    fn a_build_is_named_by_the_event_and_not_by_its_carrier() {
+        let data = r#"{"context":{"specversion":"0.5.1","id":"1","source":"/a","type":"t","timestamp":"2026-01-02T03:04:05Z"},"subject":{"id":"b","content":{}}}"#;
+        let named = |id, subject: Option<&'static str>| {
+            let headers = [("ce-specversion", "1.0"), ("ce-id", id), ("ce-source", "/a"), ("ce-type", "t")];
+            let event =
+                CloudEvent::read(headers.into_iter().chain(subject.map(|subject| ("ce-subject", subject))), data.as_bytes())
+                    .unwrap();
+            let (trace, build) = event.starts();
+            let received = Received {
+                subject: "ci.default.t",
+                stream: "CI",
+                sequence: 1,
+                delivered: 1,
+                stored: Timestamp::UNIX_EPOCH,
+                event,
+                trace: trace.into(),
+                build,
+            };
+            let event = received.cdevent().unwrap();
+            key(&received, &event)
+        };
+        for (id, subject) in [("1", Some("b")), ("drawn", Some("b")), ("1", None)] {
+            assert_eq!(named(id, subject), BuildKey::of("/a", "b", "1"), "{id} {subject:?}");
+        }
     }
 
     #[test]

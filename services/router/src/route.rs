@@ -4,11 +4,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use switchyard_events::{BuildSpec, WhyOf};
+use switchyard_events::{BuildView, WhyOf};
 use switchyard_fleet::{Exclusion, Executor, Fleet};
 
 use crate::{
     candidate::Candidate,
+    draw::Draw,
     health::Health,
     rules::{Against, Rules, View},
 };
@@ -142,7 +143,7 @@ pub fn why<'a>(route: &Route<'_>, candidate: &Candidate<'_>, rules: &'a Rules, h
 }
 
 /// Image, secrets and annotations must be among those that the tenant may have. What speaks against an executor is told with it.
-fn check_tenant(spec: &BuildSpec, tenant: &str, fleet: &Fleet) -> Result<(), Refusal> {
+fn check_tenant(spec: &BuildView<'_>, tenant: &str, fleet: &Fleet) -> Result<(), Refusal> {
     let refused = |what: String, key| Err(Refusal::Tenant { what, tenant: tenant.to_owned(), key });
     let policy = fleet.tenant(tenant);
     let images = policy.and_then(|policy| policy.images.as_ref());
@@ -150,8 +151,8 @@ fn check_tenant(spec: &BuildSpec, tenant: &str, fleet: &Fleet) -> Result<(), Ref
         return refused(format!("image {}", spec.image), "images");
     }
     let may_use = |name: &str| policy.is_some_and(|policy| policy.secrets.iter().any(|glob| glob.matches(name)));
-    if let Some(secret) = spec.secrets.iter().find(|secret| !may_use(&secret.name)) {
-        return refused(format!("secret {}", secret.name), "secrets");
+    if let Some(secret) = spec.secrets.iter().find(|secret| !may_use(secret)) {
+        return refused(format!("secret {secret}"), "secrets");
     }
     match spec.foreign_annotations().find(|(key, _)| !fleet.allows_annotation(tenant, key)) {
         Some((key, _)) => refused(format!("annotation {key}"), "annotations"),
@@ -161,15 +162,15 @@ fn check_tenant(spec: &BuildSpec, tenant: &str, fleet: &Fleet) -> Result<(), Ref
 
 fn draw(candidate: &Candidate<'_>, rules: &Rules, view: &View<'_>, health: &Health) -> Option<usize> {
     let drawer = rules.drawer(candidate);
-    let mut best = (f64::INFINITY, None);
+    let mut best: Option<(Draw, usize)> = None;
     for (n, line) in rules.lines() {
         let Some(ticket) = line.ticket else { continue };
-        let Some(drawn) = ticket.draws_below(drawer, best.0) else { continue };
+        let Some(draw) = ticket.draws_below(drawer, best.as_ref().map(|(draw, _)| draw)) else { continue };
         if view.against(n).is_none() && health.allows(&rules.executor(n).name) {
-            best = (drawn, Some(n));
+            best = Some((draw, n));
         }
     }
-    best.1
+    best.map(|(_, line)| line)
 }
 
 fn annotated(asked: &str, candidate: &Candidate<'_>, rules: &Rules, view: &View<'_>) -> Result<usize, Refusal> {

@@ -10,7 +10,7 @@ use switchyard_events::{Answer, BuildRefused, BuildRequeued, EmitError, Limits, 
 use switchyard_fleet::Fleet;
 use tracing::debug;
 
-use crate::{Asked, Current, Described, Health, Now, Rules, Unbuildable, asked, route, why};
+use crate::{Asked, Candidate, Current, Described, Health, Now, Rules, Unbuildable, asked, route, why};
 
 /// Settings of a router.
 #[derive(Clone, Debug, clap::Args)]
@@ -125,33 +125,35 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 /// # Errors
 /// When the request holds what no event may hold.
 fn answer(asked: Asked<'_>, attempt: u32, by: &Now, now: Timestamp, paper: &mut BytesMut) -> Result<Answer, EmitError> {
-    match decide(&asked, by) {
+    let Asked { build, tenant, request, described } = asked;
+    let decided = described.as_ref().map_err(Refused::of).and_then(|Described { spec, words }| {
+        let (source, event_type) = (&*request.source, &*request.r#type);
+        let (executor, why, limits) = decide(&Candidate { build: &build, spec, tenant: &tenant, source, event_type }, by)?;
+        Ok((executor.into(), why, limits, Words(words)))
+    });
+    match decided {
         Ok((executor, why, limits, spec)) => {
-            let Asked { build, tenant, request, .. } = &asked;
-            debug!(%build, attempt, executor, rule = %why.rule, "build routed");
-            let (build, request, tenant, executor) = (build.clone(), request.clone(), Cow::Borrowed(&**tenant), executor.into());
+            debug!(%build, attempt, %executor, rule = %why.rule, "build routed");
             Ok(RoutedView { build, attempt, executor, request, tenant, spec, limits, at: now, why }.answer(paper))
         }
         Err(Refused(reason)) => {
-            let Asked { build, tenant, request, described } = asked;
             let (pipeline, job) = described.map_or((None, None), |Described { spec, .. }| (spec.pipeline, spec.job));
             tracing::info!(%build, attempt, reason, "build refused");
             let (request, tenant) = (request.into_owned(), tenant.into_owned());
+            let [pipeline, job] = [pipeline, job].map(|name| name.map(Cow::into_owned));
             BuildRefused { build, attempt, request, tenant, pipeline, job, reason, at: now }.answer()
         }
     }
 }
 
-/// Where a build goes, why, with which limits, and what is to be run.
-type Decided<'a> = (&'a str, WhyOf<Cow<'a, str>>, Limits, Words<'a>);
+/// Where a build goes, why, and with which limits.
+type Decided<'a> = (&'a str, WhyOf<Cow<'a, str>>, Limits);
 
-fn decide<'a>(asked: &'a Asked<'_>, Now { rules, health }: &'a Now) -> Result<Decided<'a>, Refused> {
-    let Described { spec, words } = asked.described.as_ref().map_err(Refused::of)?;
-    let candidate = asked.candidate(spec);
-    let route = route(&candidate, rules, health).map_err(Refused::of)?;
-    let asked_timeout = spec.asked_timeout().map_err(Refused::of)?;
-    let limits = rules.fleet().limits(route.executor, asked_timeout, spec.clocks);
-    Ok((&route.executor.name, why(&route, &candidate, rules, health), limits, Words(words)))
+fn decide<'a>(candidate: &Candidate<'_>, Now { rules, health }: &'a Now) -> Result<Decided<'a>, Refused> {
+    let route = route(candidate, rules, health).map_err(Refused::of)?;
+    let asked_timeout = candidate.spec.asked_timeout().map_err(Refused::of)?;
+    let limits = rules.fleet().limits(route.executor, asked_timeout, candidate.spec.clocks);
+    Ok((&route.executor.name, why(&route, candidate, rules, health), limits))
 }
 
 /// Why a build is refused, in words.

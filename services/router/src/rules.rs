@@ -170,11 +170,12 @@ impl Images {
         Self::table(&patterns).map_or_else(|| Self::set(&patterns), |table| Self::Table(Box::new(table)))
     }
 
-    /// An image reference is printable ASCII, so that the table need not know Unicode; other text is not looked up in it.
+    /// An image reference is printable ASCII, so that the table need not know Unicode; other text is not looked up in it. It is short too:
+    /// to look ahead for a byte that matters would take longer than to step through.
     fn table(patterns: &[&str]) -> Option<dense::DFA<Vec<u32>>> {
         let limits = dense::Config::new().dfa_size_limit(Some(LARGEST_TABLE)).determinize_size_limit(Some(LARGEST_TABLE));
         let built = dense::Builder::new()
-            .configure(limits.start_kind(StartKind::Unanchored))
+            .configure(limits.start_kind(StartKind::Unanchored).accelerate(false))
             .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
             .thompson(regex_automata::nfa::thompson::Config::new().utf8(false))
             .build_many(patterns);

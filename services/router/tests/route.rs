@@ -8,7 +8,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use switchyard_events::{BuildKey, BuildSpec, Why};
+use switchyard_events::{BuildKey, BuildSpec, BuildView, Why};
 use switchyard_fleet::Fleet;
 use switchyard_router::{Candidate, Health, Refusal, Route, Rule, Rules, why};
 
@@ -35,19 +35,19 @@ fn weighing(weights: &[&str]) -> String {
     })
 }
 
-fn spec(json: &str) -> BuildSpec {
-    BuildSpec::parse(json).unwrap()
+fn spec(json: &str) -> BuildView<'static> {
+    BuildSpec::parse(json).unwrap().view().into_owned()
 }
 
 fn key(n: u32) -> BuildKey {
     BuildKey::of("/ci", &n.to_string(), "e")
 }
 
-fn candidate<'a>(build: &'a BuildKey, spec: &'a BuildSpec, tenant: &'a str) -> Candidate<'a> {
+fn candidate<'a>(build: &'a BuildKey, spec: &'a BuildView<'_>, tenant: &'a str) -> Candidate<'a> {
     Candidate { build, spec, tenant, source: "/ci", event_type: "dev.cdevents.build.queued.0.3.0" }
 }
 
-fn route<'a>(build: &BuildKey, spec: &BuildSpec, tenant: &str, rules: &'a Rules) -> Result<Route<'a>, Refusal> {
+fn route<'a>(build: &BuildKey, spec: &BuildView<'_>, tenant: &str, rules: &'a Rules) -> Result<Route<'a>, Refusal> {
     switchyard_router::route(&candidate(build, spec, tenant), rules, &Health::default())
 }
 

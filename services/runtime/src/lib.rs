@@ -29,6 +29,7 @@ mod seldom;
 mod settings;
 mod shutdown;
 mod telemetry;
+mod trace_context;
 
 pub use connection::{ConnectError, close, connect};
 pub use health::Health;
@@ -38,4 +39,4 @@ pub use nats_settings::{NatsSettings, Secret};
 pub use run::{Context, run};
 pub use settings::{Listen, Settings};
 pub use shutdown::Shutdown;
-pub use telemetry::{Telemetry, TelemetryError};
+pub use telemetry::{Telemetry, TelemetryError, propagate};

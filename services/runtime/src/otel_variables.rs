@@ -33,6 +33,11 @@ pub(crate) enum Propagator {
     Baggage,
 }
 
+impl Propagator {
+    /// Those that OpenTelemetry wants where none is named.
+    pub(crate) const STANDARD: [Self; 2] = [Self::TraceContext, Self::Baggage];
+}
+
 impl Plan {
     pub(crate) fn read(variable: &dyn Fn(&'static str) -> Option<String>) -> Result<Self, TelemetryError> {
         // The specification: an empty value is the same as none.
@@ -119,7 +124,7 @@ fn sampler(variable: &impl Fn(&'static str) -> Option<String>) -> Result<(), Tel
 
 fn propagators(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Vec<Propagator>, TelemetryError> {
     const NAME: &str = "OTEL_PROPAGATORS";
-    let Some(value) = variable(NAME) else { return Ok(vec![Propagator::TraceContext, Propagator::Baggage]) };
+    let Some(value) = variable(NAME) else { return Ok(Propagator::STANDARD.to_vec()) };
     let mut found = Vec::new();
     for name in value.split(',').map(str::trim) {
         let propagator = match name {

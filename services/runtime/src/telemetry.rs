@@ -21,14 +21,17 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::BaggagePropagator;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::warn;
 
 use crate::collector::Collector;
 use crate::export::{Console, Reported};
-use crate::otel_variables::{Exporter, Plan, Propagator};
+use crate::{
+    otel_variables::{Exporter, Plan, Propagator},
+    trace_context::TraceContext,
+};
 
 /// How long the last spans may take to be exported when the process ends.
 const LAST_EXPORT: Duration = Duration::from_secs(5);
@@ -68,7 +71,7 @@ impl Telemetry {
     /// If a variable has a value that is not supported.
     pub fn start(service: &str) -> Result<Self, TelemetryError> {
         let plan = Plan::read(&|name| std::env::var(name).ok())?;
-        global::set_text_map_propagator(TextMapCompositePropagator::new(plan.propagators.into_iter().map(propagator).collect()));
+        propagate_by(plan.propagators);
         let provider = SdkTracerProvider::builder().with_resource(resource(service));
         let provider = match plan.exporter {
             Exporter::None => return Ok(Self(None)),
@@ -117,9 +120,18 @@ fn resource(service: &str) -> Resource {
     }
 }
 
+/// Propagates traces as a service does for which `OTEL_PROPAGATORS` is not set.
+pub fn propagate() {
+    propagate_by(Propagator::STANDARD.to_vec());
+}
+
+fn propagate_by(propagators: Vec<Propagator>) {
+    global::set_text_map_propagator(TextMapCompositePropagator::new(propagators.into_iter().map(propagator).collect()));
+}
+
 fn propagator(propagator: Propagator) -> Box<dyn TextMapPropagator + Send + Sync> {
     match propagator {
-        Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
+        Propagator::TraceContext => Box::new(TraceContext::default()),
         Propagator::Baggage => Box::new(BaggagePropagator::new()),
     }
 }

@@ -110,7 +110,7 @@ impl Simulation {
         self.executors.entry(from.clone()).or_default().old += 1;
         self.executors.entry(to.clone()).or_default().new += 1;
         if from != to {
-            let image = asked.described.as_ref().map_or_else(|_| String::new(), |described| described.spec.image.clone());
+            let image = asked.described.as_ref().map_or_else(|_| String::new(), |described| described.spec.image.to_string());
             self.moved.push(Moved { build: asked.build.to_string(), image, from, to, refused: after.refused });
         }
     }

@@ -63,7 +63,7 @@ impl Explained {
                 return explained;
             }
         };
-        explained.image = Some(spec.image.clone());
+        explained.image = Some(spec.image.to_string());
         let candidate = asked.candidate(spec);
         let drained = Health::default().and_drained(rules.fleet());
         match route(&candidate, rules, &drained) {
@@ -81,7 +81,8 @@ impl Explained {
     /// What was decided then: what the event says, and what every executor drew where the fleet of that time is known.
     pub(super) fn decided(routed: &BuildRouted, rules: Option<&Rules>) -> Self {
         let (source, event_type) = (&*routed.request.source, &*routed.request.r#type);
-        let candidate = Candidate { build: &routed.build, spec: &routed.spec, tenant: &routed.tenant, source, event_type };
+        let spec = routed.spec.view();
+        let candidate = Candidate { build: &routed.build, spec: &spec, tenant: &routed.tenant, source, event_type };
         let told = || {
             let eligible = routed.why.eligible.iter().map(|name| (name.clone(), None));
             let excluded = routed.why.excluded.iter().map(|(name, why)| (name.clone(), Some(why.clone())));

@@ -91,7 +91,7 @@ pub(super) fn runs_for(build: &Value) -> Result<TimeLimit, String> {
     let yaml = "version: 1\nexecutor: {plugin: k8s, k8s: {options: {kubernetes: {buildTimeout: 30, maxBuildTimeout: 45}}}}\n";
     let fleet = Fleet::parse(yaml).unwrap();
     let spec = BuildSpec::parse(&build.to_string()).map_err(|error| error.to_string())?;
-    Ok(fleet.limits(fleet.default_executor(), spec.asked_timeout().unwrap(), spec.clocks).running)
+    Ok(fleet.limits(fleet.default_executor(), spec.view().asked_timeout().unwrap(), spec.clocks).running)
 }
 
 pub(super) fn variable(pod: &Value, name: &str) -> Value {

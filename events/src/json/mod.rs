@@ -1,5 +1,7 @@
 //! JSON read once: an object's members keep their text, and only what is asked for is looked at again.
 
+pub(crate) mod scan;
+
 use std::{borrow::Cow, fmt};
 
 use serde::{
@@ -152,6 +154,28 @@ impl<'de> Visitor<'de> for Readable {
     }
 }
 
+/// How many bytes stand in a JSON string as they are, up to the first that does not: a quote, a backslash, a control character.
+pub(crate) fn plain(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        if let Some(found) = special_in(u64::from_le_bytes(*word)) {
+            return 8 * n + found;
+        }
+    }
+    let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    8 * words.len() + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The first of eight bytes that is special, all of them looked at at once: a byte's highest bit is set where subtracting from it borrows,
+/// which is exact up to the first that is.
+fn special_in(word: u64) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let below = |word: u64, least: u64| word.wrapping_sub(least * ONES) & !word;
+    let is = |byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+    let found = (below(word, 0x20) | is(b'"') | is(b'\\')) & (0x80 * ONES);
+    (found != 0).then_some(found.trailing_zeros() as usize / 8)
+}
+
 /// The items of an array, if it is one.
 pub(crate) fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
     raw.get().starts_with('[').then(|| serde_json::from_str(raw.get()).ok()).flatten()
@@ -203,10 +227,22 @@ impl Object {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn raw(text: &str) -> &RawValue {
         serde_json::from_str(text).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_special_byte_is_found(text in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40), "[ -~]{0,30}".prop_map(String::into_bytes), "[\x1e-\"\\\\\u{80}-\u{ff}]{0,20}".prop_map(String::into_bytes),
+        ]) {
+            let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+            prop_assert_eq!(plain(&text), text.iter().position(special).unwrap_or(text.len()));
+        }
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! What a build request asks for: the `customData.build` of a queued event. Strict: an unknown key is an error.
 
-use std::{collections::BTreeMap, fmt};
+mod check;
+mod read;
+mod texts;
+mod view;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::Number;
+pub use texts::Texts;
+pub use view::BuildView;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::TimeLimit;
+use check::broken;
+use read::{scalar, scalars, text};
 
 /// One build, as its request describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,9 +156,7 @@ pub struct InvalidBuild {
     pub rule: String,
 }
 
-const CLASSES: [&str; 5] = ["micro", "low", "high", "turbo", "max"];
-const SUFFIXES: [&str; 12] = ["", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
-const MOST_STEPS: usize = 500;
+const PREFIXES: [&str; 2] = ["screwdriver.cd/", "beta.screwdriver.cd/"];
 
 impl BuildSpec {
     /// Reads and checks a build.
@@ -181,257 +188,14 @@ impl BuildSpec {
         PREFIXES.iter().find_map(|prefix| of(*prefix)).map(|(_, value)| value.as_str())
     }
 
-    /// The executor that the build names, if it names one: what `screwdriver("executor")` says, in less time.
-    #[must_use]
-    pub fn asked_executor(&self) -> Option<&str> {
-        if self.annotations.is_empty() {
-            return None;
-        }
-        ["screwdriver.cd/executor", "beta.screwdriver.cd/executor"]
-            .iter()
-            .find_map(|key| self.annotations.get(*key))
-            .map(String::as_str)
-    }
-
     /// Annotations that are not Screwdriver's.
     pub fn foreign_annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.annotations
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .filter(|(key, _)| !PREFIXES.iter().any(|p| key.starts_with(p)))
-    }
-
-    /// How long the build asks to run: its `timeout`, else Screwdriver's annotation.
-    ///
-    /// # Errors
-    /// When the annotation is not a time limit.
-    pub fn asked_timeout(&self) -> Result<Option<TimeLimit>, InvalidBuild> {
-        match (self.timeout, self.screwdriver("timeout")) {
-            (Some(timeout), _) => Ok(Some(timeout)),
-            (None, None) => Ok(None),
-            (None, Some(text)) => text.parse().map(Some).map_err(|error| broken("annotations.screwdriver.cd/timeout", error)),
-        }
-    }
-
-    fn check(&self) -> Result<(), InvalidBuild> {
-        if self.image.is_empty() || self.image.len() > 1024 || !self.image.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(broken("image", "must be an image reference: 1 to 1024 printable characters without spaces"));
-        }
-        if self.steps.len() > MOST_STEPS {
-            return Err(broken("steps", format!("{} steps, at most {MOST_STEPS}", self.steps.len())));
-        }
-        for (n, step) in self.steps.iter().enumerate() {
-            step.check(n)?;
-        }
-        if let Some(build) = &self.screwdriver_build {
-            build.check(self.steps.is_empty())?;
-        }
-        for name in self.env.keys() {
-            check_variable(name)?;
-        }
-        for (n, secret) in self.secrets.iter().enumerate() {
-            secret.check(n)?;
-        }
-        for (field, size) in [("cpu", &self.cpu), ("ram", &self.ram)] {
-            size.as_deref().map_or(Ok(()), |size| check_size(field, size))?;
-        }
-        for name in ["cpu", "ram"] {
-            self.screwdriver(name).map_or(Ok(()), |size| check_size(&format!("annotations.screwdriver.cd/{name}"), size))?;
-        }
-        for key in self.annotations.keys() {
-            check_annotation(key)?;
-        }
-        let BuildClocks { queued, pending, teardown } = self.clocks;
-        for (field, limit) in [("clocks.queued", queued), ("clocks.pending", pending), ("clocks.teardown", teardown)] {
-            if limit == Some(TimeLimit::ZERO) {
-                return Err(broken(field, "must be more than 0"));
-            }
-        }
-        if self.asked_timeout()? == Some(TimeLimit::ZERO) {
-            return Err(broken("timeout", "must be more than 0"));
-        }
-        Ok(())
+        foreign(self.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 }
 
-const PREFIXES: [&str; 2] = ["screwdriver.cd/", "beta.screwdriver.cd/"];
-
-impl Step {
-    fn check(&self, n: usize) -> Result<(), InvalidBuild> {
-        if self.name.is_empty() || self.name.len() > 100 || self.name.chars().any(char::is_control) {
-            return Err(broken(format!("steps[{n}].name"), "must be 1 to 100 characters without control characters"));
-        }
-        if self.run.trim().is_empty() || self.run.contains('\0') {
-            return Err(broken(format!("steps[{n}].run"), "must be shell text"));
-        }
-        Ok(())
-    }
-}
-
-impl ScrewdriverBuild {
-    fn check(&self, without_steps: bool) -> Result<(), InvalidBuild> {
-        let at = |field: &str| format!("screwdriver.{field}");
-        if !without_steps {
-            return Err(broken("steps", "a build of Screwdriver's has its steps there, and none here"));
-        }
-        let ids = [
-            ("id", Some(&self.id)),
-            ("pipeline", self.pipeline.as_ref()),
-            ("job", self.job.as_ref()),
-            ("event", self.event.as_ref()),
-        ];
-        if let Some((field, _)) = ids.into_iter().find(|(_, id)| id.is_some_and(|id| !is_part(id, 40, b"-_"))) {
-            return Err(broken(at(field), "must be an id: letters, digits, - and _, at most 40"));
-        }
-        for (field, address) in [("api", &self.api), ("store", &self.store), ("ui", &self.ui)] {
-            let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or_default();
-            if rest.is_empty() || address.len() > 1024 || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(broken(at(field), "must be an address that begins with https:// or http://"));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl SecretRef {
-    fn check(&self, n: usize) -> Result<(), InvalidBuild> {
-        let at = |field: &str| format!("secrets[{n}]{field}");
-        if !is_part(&self.name, 253, b"-.") {
-            return Err(broken(at(".name"), "must be the name of a Secret, as Kubernetes has it"));
-        }
-        if self.key.as_deref().is_some_and(|key| !is_part(key.trim_matches(['.', '_', '-']), 253, b"-_.")) {
-            return Err(broken(at(".key"), "must be a key of a Secret: letters, digits, -, _ and ."));
-        }
-        match (&self.env, &self.path) {
-            (Some(_), None) if self.key.is_none() => Err(broken(at(""), "a variable needs the key of the secret")),
-            (Some(name), None) => check_variable(name),
-            (None, Some(path)) if path.starts_with('/') && !path.contains(':') && !path.split('/').any(|part| part == "..") => {
-                Ok(())
-            }
-            (None, Some(_)) => Err(broken(at(".path"), "must begin with / and hold neither : nor ..")),
-            (Some(_), Some(_)) | (None, None) => Err(broken(at(""), "must have exactly one of env and path")),
-        }
-    }
-}
-
-fn check_variable(name: &str) -> Result<(), InvalidBuild> {
-    let valid = name.bytes().enumerate().all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
-    if valid && !name.is_empty() {
-        Ok(())
-    } else {
-        Err(broken(format!("env.{name}"), "a variable's name is letters, digits and _, and starts with no digit"))
-    }
-}
-
-/// The rule of Kubernetes for annotation keys: an optional DNS prefix, then a name of at most 63 characters.
-fn check_annotation(key: &str) -> Result<(), InvalidBuild> {
-    let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
-    let valid = is_part(name, 63, b"-_.") && (!key.contains('/') || is_part(prefix, 253, b"-."));
-    if valid {
-        Ok(())
-    } else {
-        Err(broken(format!("annotations.{key}"), "not an annotation key: [prefix/]name, as Kubernetes has it"))
-    }
-}
-
-/// Letters and digits at both ends, these others between them.
-fn is_part(text: &str, most: usize, also: &[u8]) -> bool {
-    text.len() <= most
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
-        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
-}
-
-fn check_size(field: &str, size: &str) -> Result<(), InvalidBuild> {
-    let digits = size.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(size.len());
-    let (number, suffix) = size.split_at(digits);
-    let exact = number.parse::<f64>().is_ok_and(|n| n > 0.0) && SUFFIXES.contains(&suffix);
-    let class = CLASSES.iter().any(|class| class.eq_ignore_ascii_case(size));
-    if exact || class {
-        Ok(())
-    } else {
-        Err(broken(field, format!("{size:?} is neither a class ({}) nor a quantity such as 2, 500m or 4Gi", CLASSES.join(", "))))
-    }
-}
-
-fn broken(path: impl Into<String>, rule: impl std::fmt::Display) -> InvalidBuild {
-    InvalidBuild { path: path.into(), rule: rule.to_string() }
-}
-
-/// A text, number or truth value, as YAML and Screwdriver write annotations and sizes.
-struct Scalar(String);
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor).map(Self)
-    }
-}
-
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Scalar::deserialize(deserializer).map(|scalar| scalar.0)
-}
-
-struct ScalarVisitor;
-
-impl de::Visitor<'_> for ScalarVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a number or a truth value")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<String, E> {
-        Ok(text)
-    }
-
-    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<String, E> {
-        Ok(truth.to_string())
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<String, E> {
-        Number::from_f64(number).map(|number| number.to_string()).ok_or_else(|| E::custom("not a number"))
-    }
-}
-
-fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let value = Option::<Scalar>::deserialize(deserializer).map_err(|_| de::Error::custom("must be a text or a number"))?;
-    Ok(value.map(|Scalar(text)| text))
-}
-
-fn scalars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    deserializer
-        .deserialize_map(ScalarsVisitor)
-        .map_err(|_| de::Error::custom("must map names to texts, numbers or truth values"))
-}
-
-struct ScalarsVisitor;
-
-impl<'de> de::Visitor<'de> for ScalarsVisitor {
-    type Value = BTreeMap<String, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut scalars = BTreeMap::new();
-        while let Some((name, Scalar(text))) = map.next_entry()? {
-            scalars.insert(name, text);
-        }
-        Ok(scalars)
-    }
+fn foreign<'a>(annotations: impl Iterator<Item = (&'a str, &'a str)>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    annotations.filter(|(key, _)| !PREFIXES.iter().any(|prefix| key.starts_with(prefix)))
 }
 
 #[cfg(test)]
@@ -451,7 +215,7 @@ mod tests {
         .unwrap();
         assert_eq!(spec.cpu.as_deref(), Some("8"));
         assert_eq!(spec.env["CI"], "true");
-        assert_eq!((spec.screwdriver("executor"), spec.asked_executor()), (Some("k8s"), Some("k8s")));
+        assert_eq!((spec.screwdriver("executor"), spec.view().asked_executor()), (Some("k8s"), Some("k8s")));
         assert_eq!(spec.foreign_annotations().collect::<Vec<_>>(), [("dev.switchyard/run-for", "1s")]);
         assert_eq!(BuildSpec::parse(&serde_json::to_string(&spec).unwrap()), Ok(spec));
     }
@@ -525,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_timeout_beats_the_annotation_and_a_bare_number_is_minutes() {
-        let asked = |json: &str| BuildSpec::parse(json).unwrap().asked_timeout().unwrap();
+        let asked = |json: &str| BuildSpec::parse(json).unwrap().view().asked_timeout().unwrap();
         assert_eq!(asked(r#"{"image": "a", "annotations": {"beta.screwdriver.cd/timeout": 5}}"#), Some(TimeLimit::minutes(5)));
         assert_eq!(
             asked(r#"{"image": "a", "timeout": "20s", "annotations": {"screwdriver.cd/timeout": 5}}"#),
