@@ -170,7 +170,6 @@ where
 
     /// Decides what has arrived, up to so many messages, and sends the answers on their way.
     async fn ask(&mut self, first: Pulled, messages: &mut pull::Stream, most: usize) -> Vec<Failed> {
-        // One thing at a time for all of them: the processor then finds the code for it where it keeps what it has just used.
         let more = iter::from_fn(|| messages.next().now_or_never().flatten());
         let asked: Vec<_> = iter::once(first).chain(more).take(most).collect();
         let answered: Vec<_> = asked.into_iter().filter_map(|message| self.weigh(message)).collect();
