@@ -171,8 +171,7 @@ where
     /// Decides what has arrived, up to so many messages, and sends the answers on their way.
     async fn ask(&mut self, first: Pulled, messages: &mut pull::Stream, most: usize) -> Vec<Failed> {
         let more = iter::from_fn(|| messages.next().now_or_never().flatten());
-        let asked: Vec<_> = iter::once(first).chain(more).take(most).collect();
-        let answered: Vec<_> = asked.into_iter().filter_map(|message| self.weigh(message)).collect();
+        let answered: Vec<_> = iter::once(first).chain(more).take(most).filter_map(|message| self.weigh(message)).collect();
         let mut failed = Vec::new();
         for answered in answered {
             failed.extend(match answered {

@@ -125,19 +125,18 @@ fn read(delivery: &Delivery) -> Result<BuildRequeued, Unreadable> {
 /// # Errors
 /// When the request holds what no event may hold.
 fn answer(asked: Asked<'_>, attempt: u32, by: &Now, now: Timestamp, paper: &mut BytesMut) -> Result<Answer, EmitError> {
-    let Asked { build, tenant, request, described } = asked;
-    let decided = described.as_ref().map_err(Refused::of).and_then(|Described { spec, words }| {
-        let (source, event_type) = (&*request.source, &*request.r#type);
-        let (executor, why, limits) = decide(&Candidate { build: &build, spec, tenant: &tenant, source, event_type }, by)?;
+    let decided = asked.described.as_ref().map_err(Refused::of).and_then(|Described { spec, words }| {
+        let (executor, why, limits) = decide(&asked.candidate(spec), by)?;
         Ok((executor.into(), why, limits, Words(words)))
     });
+    let Asked { build, tenant, request, .. } = asked;
     match decided {
         Ok((executor, why, limits, spec)) => {
             debug!(%build, attempt, %executor, rule = %why.rule, "build routed");
             Ok(RoutedView { build, attempt, executor, request, tenant, spec, limits, at: now, why }.answer(paper))
         }
         Err(Refused(reason)) => {
-            let (pipeline, job) = described.map_or((None, None), |Described { spec, .. }| (spec.pipeline, spec.job));
+            let (pipeline, job) = asked.described.map_or((None, None), |Described { spec, .. }| (spec.pipeline, spec.job));
             tracing::info!(%build, attempt, reason, "build refused");
             let (request, tenant) = (request.into_owned(), tenant.into_owned());
             let [pipeline, job] = [pipeline, job].map(|name| name.map(Cow::into_owned));
