@@ -17,7 +17,8 @@ pub fn ci(tenant: &str, event_type: &str) -> String {
 /// The subject of an event of ours: `yard.<type>` and what consumers filter by.
 #[must_use]
 pub fn yard(event_type: &str, last: &[&str]) -> String {
-    let mut subject = String::with_capacity(128);
+    let length = last.iter().map(|part| 1 + part.len().max(1)).sum::<usize>();
+    let mut subject = String::with_capacity("yard.".len() + event_type.len() + length);
     subject.push_str("yard.");
     push_tokens(&mut subject, event_type);
     for part in last {

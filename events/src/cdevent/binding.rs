@@ -70,10 +70,11 @@ impl<'a> CdEvent<'a> {
     ///
     /// `None` where there is anything wrong or unusual: [`Self::of`] and [`BuildSpec::parse`](crate::BuildSpec::parse) say what.
     #[must_use]
-    pub fn asking(event: &'a CloudEvent<'_>) -> Option<(Self, BuildView<'a>, &'a str)> {
+    pub fn asking(event: &'a CloudEvent<'_>) -> Option<(Self, (BuildView<'a>, &'a str))> {
         let data = json(event.datacontenttype.as_deref(), event.data.as_deref()).ok()?;
-        let (cdevent, (build, words)) = one_pass::asking(data)?;
-        Some((Carrier::of(event).carries(cdevent).ok()?, build, words))
+        let asking = one_pass::asking(data)?;
+        Carrier::of(event).agree(&asking.0).ok()?;
+        Some(asking)
     }
 }
 
@@ -90,10 +91,14 @@ impl<'a> Carrier<'a> {
     }
 
     fn carries<'e>(&self, event: CdEvent<'e>) -> Result<CdEvent<'e>, CdEventError> {
+        self.agree(&event)?;
+        Ok(event)
+    }
+
+    fn agree(&self, event: &CdEvent<'_>) -> Result<(), CdEventError> {
         agree("type", self.ty, "context.type", &event.context.ty)?;
         agree("source", self.source, "context.source", &event.context.source)?;
-        agree("subject", self.subject.unwrap_or(&event.subject.id), "subject.id", &event.subject.id)?;
-        Ok(event)
+        agree("subject", self.subject.unwrap_or(&event.subject.id), "subject.id", &event.subject.id)
     }
 }
 

@@ -89,20 +89,21 @@ impl Check {
             let old = (self.spelling == Spelling::Old && field.name == "uri").then_some("url");
             let name = old.filter(|old| members.get(old).is_some()).unwrap_or(field.name);
             match members.get(name) {
-                Some(value) => self.value(&format!("{path}.{name}"), value, field),
+                Some(value) => self.value((path, name), value, field),
                 None if field.required => self.violations.push(Violation::new(format!("{path}.{name}"), rule::REQUIRED)),
                 None => {}
             }
         }
     }
 
-    fn value(&mut self, path: &str, value: &RawValue, field: &Field) {
+    fn value(&mut self, (outer, name): (&str, &str), value: &RawValue, field: &Field) {
+        let path = || format!("{outer}.{name}");
         let text = json::string(value);
         let broken = match (&field.kind, text.as_deref()) {
             (Kind::Object(fields), _) => {
                 return match Members::of(value) {
-                    Some(members) => self.fields(path, &members, fields),
-                    None => self.require(false, path, rule::OBJECT),
+                    Some(members) => self.fields(&path(), &members, fields),
+                    None => self.require(false, &path(), rule::OBJECT),
                 };
             }
             (Kind::Texts, _) if is_texts(value) => None,
@@ -114,7 +115,7 @@ impl Check {
             (Kind::OneOf(values), Some(text)) => self.one_of(values, text, field).map(Into::into),
             (Kind::Text | Kind::NonEmpty | Kind::Uri | Kind::UriReference | Kind::Known { .. }, Some(_)) => None,
         };
-        self.violations.extend(broken.map(|rule: std::borrow::Cow<'static, str>| Violation { path: path.to_owned(), rule }));
+        self.violations.extend(broken.map(|rule: std::borrow::Cow<'static, str>| Violation { path: path(), rule }));
     }
 
     fn one_of(&self, values: &[&str], text: &str, field: &Field) -> Option<String> {

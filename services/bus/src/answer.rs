@@ -3,16 +3,10 @@
 //! What [`Bus::consume`] is for a service that acts, this is for one that only decides. Until it is stored, an answer is a row
 //! in a table: one inbox takes the acknowledgements of all, and none has a future or a timer of its own.
 
-use std::{fmt::Display, future::Future, iter, pin::pin, time::Duration};
+use std::{collections::VecDeque, fmt::Display, future::Future, iter, mem, pin::pin, time::Duration};
 
-use async_nats::{
-    Message as Reply, Subject, Subscriber,
-    jetstream::{
-        AckKind, Message,
-        consumer::pull::{self, MessagesError},
-    },
-};
-use bytes::{Bytes, BytesMut};
+use async_nats::{Message, Subject, Subscriber, jetstream::AckKind};
+use bytes::BytesMut;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use opentelemetry::{
     Context,
@@ -20,16 +14,17 @@ use opentelemetry::{
 };
 use switchyard_events::Answer;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::{
     Bus, ConsumeError, Durable, Received, Settle, Window,
     acknowledged::problem,
     consume::PROGRESS,
-    failing::acknowledge,
     on_the_way::OnTheWay,
+    place::Place,
     publish::answered,
-    reading::{Place, Reading, Stop, give_back},
+    reading::{Messages, Reading, Stop},
+    trace,
 };
 
 /// How long the broker may take to store an answer; after that the question is delivered again. It is looked only now and then:
@@ -45,10 +40,13 @@ const TOGETHER: usize = 32;
 /// How much memory answers share.
 const SHEET: usize = 64 * 1024;
 
-/// A message that is to be answered.
+/// How many sheets are kept to be written on again: about as many as a full window fills.
+const SHEETS: usize = 8;
+
+/// A message that is to be answered: what is left of it once it was read. Its memory is free again while it is still at hand.
 struct Question {
-    message: Message,
-    place: Place,
+    /// Where the broker wants to be told what became of it.
+    reply: Subject,
     /// The span in which it is handled.
     context: Context,
 }
@@ -67,15 +65,13 @@ struct Sent {
     at: Instant,
 }
 
-/// A question that cannot be answered, now or ever.
-struct Failed {
-    question: Question,
-    settle: Settle,
-    reason: String,
+/// What is to be asked again, or never can be answered.
+enum Failed {
+    /// A message that cannot be answered, now or ever.
+    Undecided { message: Box<Message>, context: Context, settle: Settle, reason: String },
+    /// A question whose answer is not stored.
+    Unstored { question: Question, reason: String },
 }
-
-/// What a consumer hands over.
-type Pulled = Result<Message, MessagesError>;
 
 const TIMED_OUT: &str = "the broker did not say in time that the answer is stored";
 
@@ -104,8 +100,9 @@ impl Bus {
         let decide = |received: &Received<'_>, paper: &mut BytesMut| {
             decide(received, paper).map_err(|error| (Settle::from(&error), error.to_string()))
         };
-        let (sent, paper) = (OnTheWay::to(inbox), BytesMut::new());
-        let mut desk = Desk { bus: self, durable, replies, decide, sent, paper };
+        let (sent, burst) = (OnTheWay::to(inbox), Vec::with_capacity(TOGETHER));
+        let (paper, written) = (BytesMut::new(), iter::repeat_with(BytesMut::new).take(SHEETS).collect());
+        let mut desk = Desk { bus: self, durable, replies, decide, sent, paper, written, burst };
         let mut stop = pin!(shutdown.fuse());
         let mut reading = Reading::new(self, durable, window);
         while let Some(mut messages) = reading.open(&mut stop).await {
@@ -124,9 +121,13 @@ struct Desk<'a, D> {
     durable: &'a Durable,
     replies: Subscriber,
     decide: D,
-    sent: OnTheWay<Box<Sent>>,
+    sent: OnTheWay<Sent>,
     /// What answers are written in: a piece of memory for many of them.
     paper: BytesMut,
+    /// The pieces before it, the oldest first.
+    written: VecDeque<BytesMut>,
+    /// What was decided and is not sent yet; empty between bursts, but its memory is kept.
+    burst: Vec<Result<Answered, Failed>>,
 }
 
 impl<D> Desk<'_, D>
@@ -134,7 +135,7 @@ where
     D: Fn(&Received<'_>, &mut BytesMut) -> Result<Option<Answer>, (Settle, String)>,
 {
     /// Answers whether shut-down was asked for.
-    async fn pump(&mut self, window: Window, messages: &mut pull::Stream, stop: &mut Stop<'_, impl Future<Output = ()>>) -> bool {
+    async fn pump(&mut self, window: Window, messages: &mut Messages<'_>, stop: &mut Stop<'_, impl Future<Output = ()>>) -> bool {
         let (bus, durable) = (self.bus, self.durable);
         let mut failing = FuturesUnordered::new();
         let mut look = interval(LOOK);
@@ -144,10 +145,10 @@ where
             let room = window.at_once.saturating_sub(self.sent.len() + failing.len());
             let failed = tokio::select! {
                 biased;
-                Some(reply) = self.replies.next() => Vec::from_iter(self.stored(&reply).await),
+                Some(reply) = self.replies.next() => self.hear(reply).await,
                 Some(()) = failing.next(), if !failing.is_empty() => Vec::new(),
                 () = &mut *stop, if reading.is_none() => {
-                    give_back(messages, 2 * window.batch).await;
+                    messages.give_back(bus).await;
                     reading = Some(true);
                     Vec::new()
                 }
@@ -169,85 +170,97 @@ where
     }
 
     /// Decides what has arrived, up to so many messages, and sends the answers on their way.
-    async fn ask(&mut self, first: Pulled, messages: &mut pull::Stream, most: usize) -> Vec<Failed> {
-        let more = iter::from_fn(|| messages.next().now_or_never().flatten());
-        let answered: Vec<_> = iter::once(first).chain(more).take(most).filter_map(|message| self.weigh(message)).collect();
-        let mut failed = Vec::new();
-        for answered in answered {
+    async fn ask(&mut self, first: Message, messages: &mut Messages<'_>, most: usize) -> Vec<Failed> {
+        let more = iter::from_fn(|| messages.at_hand());
+        let mut burst = mem::take(&mut self.burst);
+        burst.extend(iter::once(first).chain(more).take(most).filter_map(|message| self.weigh(message)));
+        let (mut failed, now) = (Vec::new(), Instant::now());
+        for answered in burst.drain(..) {
             failed.extend(match answered {
-                Ok(answered) => self.send(answered).await,
+                Ok(answered) => self.send(answered, now).await,
                 Err(failed) => Some(failed),
             });
         }
+        self.burst = burst;
         failed
     }
 
     /// Reads and decides a message; `None` where there is none to decide.
-    fn weigh(&mut self, message: Pulled) -> Option<Result<Answered, Failed>> {
-        let message = message.inspect_err(|error| debug!(durable = self.durable.name, %error, "pull")).ok()?;
-        let info = message.info().inspect_err(|error| error!(%error, "a message without a place in a stream")).ok()?;
-        let place = Place::of(&info);
-        let (context, decided) = match self.bus.receive(self.durable, &message, &info) {
+    fn weigh(&mut self, message: Message) -> Option<Result<Answered, Failed>> {
+        let Some(place) = Place::of(&message) else {
+            error!(subject = %message.subject, "a message without a place in a stream");
+            return None;
+        };
+        let (context, decided) = match self.bus.receive(self.durable, &message, &place) {
             Ok((received, context)) => {
                 let decided = self.decided(&received, &context);
                 (context, decided)
             }
             Err(error) => (Context::new(), Err((Settle::Refuse(error.to_string()), String::new()))),
         };
-        let mut question = Question { message, place, context };
         Some(match decided {
-            Ok(answer) => {
-                question.forget();
-                Ok(Answered { question, answer })
-            }
-            Err((settle, reason)) => Err(Failed { question, settle, reason }),
+            Ok(answer) => Ok(Answered { question: Question { reply: message.reply?, context }, answer }),
+            Err((settle, reason)) => Err(Failed::Undecided { message: Box::new(message), context, settle, reason }),
         })
     }
 
     fn decided(&mut self, received: &Received<'_>, context: &Context) -> Result<Option<Answer>, (Settle, String)> {
         let _current = context.clone().attach();
         if self.paper.capacity() < SHEET / 8 {
-            self.paper = BytesMut::with_capacity(SHEET);
+            let full = mem::replace(&mut self.paper, self.written.pop_front().unwrap_or_default());
+            self.written.push_back(full);
+            // What was written there has mostly been sent since; if not, that sheet is let go with the last of its answers.
+            if !self.paper.try_reclaim(SHEET) {
+                self.paper = BytesMut::with_capacity(SHEET);
+            }
         }
         (self.decide)(received, &mut self.paper)
     }
 
-    async fn send(&mut self, Answered { question, answer }: Answered) -> Option<Failed> {
+    async fn send(&mut self, Answered { question, answer }: Answered, at: Instant) -> Option<Failed> {
         let Some(answer) = answer else {
-            question.done().await;
+            question.done(self.bus).await;
             return None;
         };
         let publishing = self.bus.publish_span(&question.context, &answer.subject, || answer.event());
-        let subject = Subject::from(answer.subject.as_str());
-        let (headers, payload) = answered(answer, &publishing);
+        let (subject, headers, payload) = answered(answer, &publishing);
         let reply = self.sent.next();
         if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
-            publishing.span().end();
-            return Some(Failed { question, settle: Settle::Retry, reason: error.to_string() });
+            trace::end(&publishing);
+            return Some(Failed::Unstored { question, reason: error.to_string() });
         }
-        self.sent.put(Box::new(Sent { question, publishing, at: Instant::now() }));
+        self.sent.put(Sent { question, publishing, at });
         None
     }
 
+    /// Takes the broker's words about answers, as many as are there.
+    async fn hear(&mut self, first: Message) -> Vec<Failed> {
+        let mut failed = Vec::from_iter(self.stored(&first).await);
+        while let Some(reply) = self.replies.next().now_or_never().flatten() {
+            failed.extend(self.stored(&reply).await);
+        }
+        failed
+    }
+
     /// An answer is stored: its question is done with. What comes too late has been given up already.
-    async fn stored(&mut self, reply: &Reply) -> Option<Failed> {
-        let Sent { question, publishing, .. } = *self.sent.take(&reply.subject)?;
+    async fn stored(&mut self, reply: &Message) -> Option<Failed> {
+        let Sent { question, publishing, .. } = self.sent.take(&reply.subject)?;
         let problem = problem(reply);
         if let Some(reason) = &problem {
             publishing.span().set_status(Status::error(reason.clone()));
         }
-        publishing.span().end();
+        trace::end(&publishing);
         if let Some(reason) = problem {
-            return Some(Failed { question, settle: Settle::Retry, reason });
+            return Some(Failed::Unstored { question, reason });
         }
-        question.done().await;
+        question.done(self.bus).await;
         None
     }
 
     /// Tells the broker that the questions of answers that take long to be stored are not forgotten.
     async fn still_waiting(&self) {
         for sent in self.sent.iter().filter(|sent| sent.at.elapsed() > LOOK) {
-            acknowledge(&sent.question.message, AckKind::Progress).await;
+            self.bus.tell(sent.question.reply.clone(), AckKind::Progress).await;
         }
     }
 
@@ -255,35 +268,38 @@ where
     fn overdue(&mut self) -> Vec<Failed> {
         let mut failed = Vec::new();
         for sent in self.sent.give_up(|sent| sent.at.elapsed() > PATIENCE) {
-            let Sent { question, publishing, .. } = *sent;
+            let Sent { question, publishing, .. } = sent;
             publishing.span().set_status(Status::error(TIMED_OUT));
-            publishing.span().end();
-            failed.push(Failed { question, settle: Settle::Retry, reason: TIMED_OUT.into() });
+            trace::end(&publishing);
+            failed.push(Failed::Unstored { question, reason: TIMED_OUT.into() });
         }
         failed
     }
 }
 
 impl Question {
-    /// What was asked is answered: from now on it is only acknowledged, or given back. Its memory is free again while it is still at hand.
-    fn forget(&mut self) {
-        self.message.message.headers = None;
-        self.message.message.payload = Bytes::new();
-    }
-
     /// Its answer is stored, or there was none to give.
-    async fn done(self) {
-        acknowledge(&self.message, AckKind::Ack).await;
-        self.context.span().end();
+    async fn done(self, bus: &Bus) {
+        bus.tell(self.reply, AckKind::Ack).await;
+        trace::end(&self.context);
     }
 }
 
 impl Failed {
     /// Sees to it that the question is asked again, or kept among the dead letters.
     async fn end(self, bus: &Bus, durable: &Durable) {
-        let Self { question: Question { message, place, context }, settle, reason } = self;
-        context.span().set_status(Status::error(reason.clone()));
-        bus.fail(durable, &message, place, (settle, reason)).with_context(context.clone()).await;
-        context.span().end();
+        let context = match self {
+            Self::Undecided { message, context, settle, reason } => {
+                context.span().set_status(Status::error(reason.clone()));
+                bus.fail(durable, &message, (settle, reason)).with_context(context.clone()).await;
+                context
+            }
+            Self::Unstored { question: Question { reply, context }, reason } => {
+                context.span().set_status(Status::error(reason.clone()));
+                bus.try_again(durable, reply, None, &reason).with_context(context.clone()).await;
+                context
+            }
+        };
+        trace::end(&context);
     }
 }

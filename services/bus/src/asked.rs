@@ -25,12 +25,16 @@ impl Asked {
         }
     }
 
-    /// How many may still come. A broker that was away has lost its requests, and does not say so.
-    pub(crate) fn outstanding(&mut self, now: Instant) -> usize {
+    /// How many may still come.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.0.iter().map(|(_, left)| left).sum()
+    }
+
+    /// Requests whose time is over bring nothing more. A broker that was away has lost them, and does not say so.
+    pub(crate) fn expire(&mut self, now: Instant) {
         while self.0.front().is_some_and(|(until, _)| *until <= now) {
             self.0.pop_front();
         }
-        self.0.iter().map(|(_, left)| left).sum()
     }
 
     /// None of them will come any more.
@@ -52,11 +56,12 @@ mod tests {
         asked.more(soon, 3);
         asked.more(soon, 2);
         asked.less(1);
-        assert_eq!(asked.outstanding(now), 4);
+        asked.expire(now);
+        assert_eq!(asked.outstanding(), 4);
         asked.less(3);
-        assert_eq!(asked.outstanding(now), 1);
+        assert_eq!(asked.outstanding(), 1);
         asked.less(7);
-        assert_eq!(asked.outstanding(now), 0);
+        assert_eq!(asked.outstanding(), 0);
     }
 
     #[test]
@@ -65,8 +70,9 @@ mod tests {
         let second = Duration::from_secs(1);
         asked.more(now + second, 3);
         asked.more(now + 2 * second, 2);
-        assert_eq!(asked.outstanding(now + second), 2);
+        asked.expire(now + second);
+        assert_eq!(asked.outstanding(), 2);
         asked.none();
-        assert_eq!(asked.outstanding(now), 0);
+        assert_eq!(asked.outstanding(), 0);
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::jetstream::{AckKind, Message, consumer::pull, message::Info};
+use async_nats::{Message, jetstream::AckKind};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use opentelemetry::{
     Context,
@@ -15,12 +15,13 @@ use opentelemetry::{
     trace::{FutureExt as _, Status, TraceContextExt as _},
 };
 use switchyard_events::DecodeError;
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::{
     Bus, Delivery, Durable,
-    failing::acknowledge,
-    reading::{Place, Reading, Stop, give_back},
+    place::Place,
+    reading::{Messages, Reading, Stop},
+    trace,
 };
 
 /// What is to become of a message whose handling failed.
@@ -105,7 +106,7 @@ impl Bus {
         &self,
         durable: &Durable,
         window: Window,
-        messages: &mut pull::Stream,
+        messages: &mut Messages<'_>,
         stop: &mut Stop<'_, impl Future<Output = ()>>,
         handle: &H,
     ) -> bool
@@ -121,17 +122,16 @@ impl Bus {
                 biased;
                 Some(()) = inflight.next(), if !inflight.is_empty() => {}
                 () = &mut *stop => break,
-                message = messages.next(), if inflight.len() < window.at_once => match message {
-                    Some(Ok(message)) => inflight.push(self.settle(durable, message, handle)),
-                    Some(Err(error)) => debug!(durable = durable.name, %error, "pull"),
-                    None => {
+                message = messages.next(), if inflight.len() < window.at_once => {
+                    let Some(message) = message else {
                         while inflight.next().await.is_some() {}
                         return false;
-                    }
-                },
+                    };
+                    inflight.push(self.settle(durable, message, handle));
+                }
             }
         }
-        give_back(messages, 2 * window.batch).await;
+        messages.give_back(self).await;
         while inflight.next().await.is_some() {}
         true
     }
@@ -144,51 +144,50 @@ impl Bus {
         E: Display,
         for<'a> Settle: From<&'a E>,
     {
-        let (place, begun) = match message.info() {
-            Ok(info) => (Place::of(&info), self.begin(durable, &message, &info, handle)),
-            Err(error) => return error!(%error, "a message without a place in a stream"),
+        let Some(place) = Place::of(&message) else {
+            return error!(subject = %message.subject, "a message without a place in a stream");
         };
-        let (context, handling) = match begun {
+        let (context, handling) = match self.begin(durable, &message, &place, handle) {
             Ok(begun) => begun,
             Err(error) => {
                 let refused = Settle::Refuse(error.to_string());
-                return self.fail(durable, &message, place, (refused, String::new())).boxed().await;
+                return self.fail(durable, &message, (refused, String::new())).boxed().await;
             }
         };
-        match alive(&message, handling).await {
-            Ok(()) => acknowledge(&message, AckKind::Ack).await,
+        match self.alive(&message, handling).await {
+            Ok(()) => self.acknowledge(&message, AckKind::Ack).await,
             Err(error) => {
                 let failed = (Settle::from(&error), error.to_string());
                 context.span().set_status(Status::error(failed.1.clone()));
-                self.fail(durable, &message, place, failed).with_context(context.clone()).boxed().await;
+                self.fail(durable, &message, failed).with_context(context.clone()).boxed().await;
             }
         }
-        context.span().end();
+        trace::end(&context);
     }
 
     /// Reads a message and begins to handle it, in a span of its own.
-    fn begin<H, F>(&self, durable: &Durable, message: &Message, info: &Info<'_>, handle: &H) -> Result<Begun<F>, DecodeError>
+    fn begin<H, F>(&self, durable: &Durable, message: &Message, place: &Place<'_>, handle: &H) -> Result<Begun<F>, DecodeError>
     where
         H: Fn(Delivery) -> F,
     {
-        let (received, context) = self.receive(durable, message, info)?;
+        let (received, context) = self.receive(durable, message, place)?;
         let delivery = received.into_delivery()?;
         let _current = context.clone().attach();
         let handling = Box::pin(handle(delivery).with_context(context.clone()));
         Ok((context, handling))
     }
+
+    /// Runs a handler and tells the broker now and then that it is alive.
+    async fn alive<T>(&self, message: &Message, mut handler: impl Future<Output = T> + Unpin) -> T {
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut handler => return done,
+                () = tokio::time::sleep(PROGRESS) => self.acknowledge(message, AckKind::Progress).await,
+            }
+        }
+    }
 }
 
 /// The span in which a message is handled, and its handler at work.
 type Begun<F> = (Context, Pin<Box<WithContext<F>>>);
-
-/// Runs a handler and tells the broker now and then that it is alive.
-async fn alive<T>(message: &Message, mut handler: impl Future<Output = T> + Unpin) -> T {
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut handler => return done,
-            () = tokio::time::sleep(PROGRESS) => acknowledge(message, AckKind::Progress).await,
-        }
-    }
-}

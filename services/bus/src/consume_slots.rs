@@ -5,7 +5,7 @@ use std::{fmt::Display, future::Future};
 use async_nats::jetstream::AckKind;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
-use crate::{Bus, ConsumeError, Delivery, Durable, Settle, failing::acknowledge, pulling::Pulling, reading::SOON};
+use crate::{Bus, ConsumeError, Delivery, Durable, Settle, pulling::Pulling, reading::SOON};
 
 impl Bus {
     /// Like [`Bus::consume`], but never asks for more messages than `room` says may be in hand: it is asked again all the time.
@@ -41,7 +41,7 @@ impl Bus {
             tokio::select! {
                 Some(()) = in_hand.next(), if !in_hand.is_empty() => {}
                 message = pulling.next(0) => if let Some(message) = message {
-                    acknowledge(&message, AckKind::Nak(Some(SOON))).await;
+                    self.acknowledge(&message, AckKind::Nak(Some(SOON))).await;
                 },
             }
         }

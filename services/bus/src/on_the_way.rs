@@ -56,7 +56,7 @@ impl<T> OnTheWay<T> {
 
     /// The broker has spoken on such a subject. `None` where nobody waits for it any more.
     pub(crate) fn take(&mut self, reply: &str) -> Option<T> {
-        let number: usize = reply.rsplit('.').next()?.parse().ok()?;
+        let number: usize = reply.strip_prefix(&*self.inbox)?.strip_prefix('.')?.parse().ok()?;
         let row = self.rows.get_mut(number)?;
         match std::mem::replace(&mut row.what, What::Nothing) {
             What::Nothing => None,

@@ -1,6 +1,6 @@
 //! Publishing an event, once.
 
-use std::{borrow::Cow, future::Future, iter, str::FromStr as _, sync::LazyLock};
+use std::{borrow::Cow, future::Future, iter, mem, str::FromStr as _, sync::LazyLock};
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, Subject, header,
@@ -110,7 +110,7 @@ impl Bus {
         if let Err(reason) = &stored {
             context.span().set_status(Status::error(reason.clone()));
         }
-        context.span().end();
+        trace::end(context);
         stored.map_err(|reason| PublishError { subject: subject.to_string(), reason })
     }
 
@@ -160,22 +160,25 @@ fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, By
     Ok((headers, payload))
 }
 
-/// An answer as headers and payload, with its id and the context in which it is sent.
-pub(crate) fn answered(answer: Answer, context: &Context) -> (HeaderMap, Bytes) {
+/// An answer as subject, headers and payload, with its id and the context in which it is sent.
+pub(crate) fn answered(mut answer: Answer, context: &Context) -> (Subject, HeaderMap, Bytes) {
+    let subject = Subject::from(mem::take(&mut answer.subject));
     let id = answer.message_id();
     let (values, payload) = answer.encoded();
     let mut headers = BLANK.clone();
-    for (name, value) in iter::zip(Answer::VARYING, values) {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    for (name, value) in iter::zip(VARYING.iter(), values) {
+        headers.insert(name.clone(), HeaderValue::from(value));
     }
     sent(&mut headers, id, context);
-    (headers, payload)
+    (subject, headers, payload)
 }
+
+static VARYING: LazyLock<[HeaderName; 5]> = LazyLock::new(|| Answer::VARYING.map(HeaderName::from_static));
 
 /// The headers of an answer that says nothing yet: to copy them costs less than a table that grows.
 static BLANK: LazyLock<HeaderMap> = LazyLock::new(|| {
     let fixed = Answer::FIXED.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value)));
-    let blank = Answer::VARYING.map(|name| (HeaderName::from_static(name), HeaderValue::new()));
+    let blank = VARYING.clone().map(|name| (name, HeaderValue::new()));
     fixed.into_iter().chain(blank).collect()
 });
 

@@ -2,41 +2,38 @@
 
 use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
-use async_nats::jetstream::{
-    AckKind, Message,
-    consumer::{PullConsumer, pull},
-    message::Info,
+use async_nats::{
+    Message, Subject,
+    jetstream::{AckKind, consumer::PullConsumer},
 };
 use backoff::{ExponentialBackoff, backoff::Backoff as _};
-use futures::{StreamExt as _, future::Fuse};
-use jiff::Timestamp;
+use futures::future::Fuse;
 use opentelemetry::Context;
 use switchyard_events::DecodeError;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use crate::{Bus, ConsumeError, Durable, Received, Window, delivery::view_event, failing::acknowledge, retry, trace};
+use crate::{
+    Bus, ConsumeError, Durable, Received, Window,
+    delivery::view_event,
+    place::Place,
+    pull::{Arrived, Pull},
+    retry, trace,
+};
 
 /// The end of the service, as every loop waits for it.
 pub(crate) type Stop<'a, S> = Pin<&'a mut Fuse<S>>;
+
+/// How long the broker keeps one request.
+const KEPT: Duration = Duration::from_secs(10);
+
+/// How often it is looked, while nothing arrives, whether the broker still knows what it was asked for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Nothing has arrived for so long: nothing more is on its way.
 const QUIET: Duration = Duration::from_millis(20);
 
 /// When somebody else may have what was given back.
 pub(crate) const SOON: Duration = Duration::from_millis(500);
-
-/// Which message of its stream, and how often it was delivered.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) sequence: u64,
-    pub(crate) delivered: u64,
-}
-
-impl Place {
-    pub(crate) fn of(info: &Info<'_>) -> Self {
-        Self { sequence: info.stream_sequence, delivered: u64::try_from(info.delivered).unwrap_or(1) }
-    }
-}
 
 /// A consumer that is opened again whenever reading it ends.
 pub(crate) struct Reading<'a> {
@@ -54,7 +51,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Opens it, and waits for a broker, a stream or a consumer that is missing; `None` once the service is to stop.
-    pub(crate) async fn open(&mut self, stop: &mut Stop<'_, impl Future<Output = ()>>) -> Option<pull::Stream> {
+    pub(crate) async fn open(&mut self, stop: &mut Stop<'_, impl Future<Output = ()>>) -> Option<Messages<'a>> {
         let Self { bus, durable, window, .. } = *self;
         loop {
             if let Some(pause) = self.pause.take() {
@@ -64,16 +61,16 @@ impl<'a> Reading<'a> {
                     () = tokio::time::sleep(pause) => {}
                 }
             }
-            let messages = tokio::select! {
+            let pull = tokio::select! {
                 biased;
                 () = &mut *stop => return None,
-                messages = bus.open(durable, window) => messages,
+                pull = Pull::open(bus, durable, KEPT) => pull,
             };
-            match messages {
-                Ok(messages) => {
+            match pull {
+                Ok(pull) => {
                     self.backoff.reset();
                     self.pause = self.backoff.next_backoff();
-                    return Some(messages);
+                    return Some(Messages { pull, durable: &durable.name, batch: window.batch, over: false });
                 }
                 Err(error) => {
                     warn!(stream = durable.stream, durable = durable.name, %error, "waiting for the consumer; `switchyard provision` makes it");
@@ -103,48 +100,92 @@ impl Bus {
         consumer.map_err(|error| ConsumeError::of(durable, error))
     }
 
-    async fn open(&self, durable: &Durable, window: Window) -> Result<pull::Stream, ConsumeError> {
-        let consumer = self.consumer(durable).await?;
-        let stream = consumer
-            .stream()
-            .max_messages_per_batch(window.batch)
-            .expires(Duration::from_secs(30))
-            .heartbeat(Duration::from_secs(5));
-        stream.messages().await.map_err(|error| ConsumeError::of(durable, error))
-    }
-
     /// Reads a message, and begins the span in which it is handled.
     pub(crate) fn receive<'a>(
         &self,
         durable: &Durable,
         message: &'a Message,
-        info: &Info<'a>,
+        place: &Place<'a>,
     ) -> Result<(Received<'a>, Context), DecodeError> {
         let event = view_event(message.headers.as_ref(), &message.payload)?;
         let (trace, build) = event.starts();
         let sender = trace::sender(message.headers.as_ref(), &trace);
-        let received = Received {
-            subject: &message.subject,
-            stream: info.stream,
-            sequence: info.stream_sequence,
-            delivered: Place::of(info).delivered,
-            stored: Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).unwrap_or_default(),
-            event,
-            trace: Cow::Owned(trace),
-            build,
-        };
+        let Place { stream, sequence, delivered, stored } = *place;
+        let trace = Cow::Owned(trace);
+        let received = Received { subject: &message.subject, stream, sequence, delivered, stored, event, trace, build };
         let context = self.process_span(durable, &sender, &received);
         Ok((received, context))
     }
+
+    /// Tells the broker what became of a message.
+    pub(crate) async fn acknowledge(&self, message: &Message, kind: AckKind) {
+        if let Some(reply) = message.reply.clone() {
+            self.tell(reply, kind).await;
+        }
+    }
+
+    /// The same, of a message of which only the place is left.
+    pub(crate) async fn tell(&self, reply: Subject, kind: AckKind) {
+        if let Err(error) = self.client.publish(reply, kind.into()).await {
+            warn!(%error, "the broker will deliver again what it could not be told");
+        }
+    }
 }
 
-/// Gives back what was delivered but not begun, as far as it has arrived. With a delay, or this very stream gets it again.
-pub(crate) async fn give_back(messages: &mut pull::Stream, most: usize) {
-    for _ in 0..most {
-        match tokio::time::timeout(QUIET, messages.next()).await {
-            Ok(Some(Ok(message))) => acknowledge(&message, AckKind::Nak(Some(SOON))).await,
-            Ok(Some(Err(_))) => {}
-            Ok(None) | Err(_) => return,
+/// The messages of a consumer, which is asked for more before they run out.
+pub(crate) struct Messages<'a> {
+    pull: Pull,
+    durable: &'a str,
+    batch: usize,
+    over: bool,
+}
+
+impl Messages<'_> {
+    /// The next message; `None` once none will come any more. This may be dropped at any moment: nothing that has come is lost.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        while !self.over {
+            if self.pull.outstanding() <= self.batch / 2
+                && let Err(error) = self.pull.ask(self.batch).await
+            {
+                self.end(&error);
+                break;
+            }
+            let arrived = self.pull.next(LOOK).await;
+            if let Some(message) = self.message(arrived) {
+                return Some(message);
+            }
         }
+        None
+    }
+
+    /// The next one, if it has arrived already.
+    pub(crate) fn at_hand(&mut self) -> Option<Message> {
+        let arrived = self.pull.at_hand()?;
+        self.message(arrived)
+    }
+
+    /// Gives back what was delivered but not begun, as far as it has arrived. With a delay, or this very subscription gets it again.
+    pub(crate) async fn give_back(&mut self, bus: &Bus) {
+        while self.pull.outstanding() > 0 {
+            match self.pull.next(QUIET).await {
+                Arrived::Message(message) => bus.acknowledge(&message, AckKind::Nak(Some(SOON))).await,
+                Arrived::Word => {}
+                Arrived::Nothing | Arrived::Ended(_) => return,
+            }
+        }
+    }
+
+    fn message(&mut self, arrived: Arrived) -> Option<Message> {
+        match arrived {
+            Arrived::Message(message) => return Some(message),
+            Arrived::Nothing | Arrived::Word => {}
+            Arrived::Ended(why) => self.end(&why),
+        }
+        None
+    }
+
+    fn end(&mut self, why: &str) {
+        debug!(durable = self.durable, why, "pull");
+        self.over = true;
     }
 }

@@ -86,6 +86,14 @@ pub(crate) fn is_passed_over(context: &Context) -> bool {
     own.is_valid() && !own.is_remote() && !own.is_sampled()
 }
 
+/// Ends the span of a context. One that is not sampled has nobody to tell when it ended.
+pub(crate) fn end(context: &Context) {
+    let span = context.span();
+    if span.span_context().is_sampled() {
+        span.end();
+    }
+}
+
 /// Runs a future as part of the trace that `traceparent` names.
 pub async fn with_trace<F: Future>(traceparent: &str, future: F) -> F::Output {
     future.with_context(parent(traceparent)).await

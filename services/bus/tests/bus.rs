@@ -317,6 +317,83 @@ async fn an_answer_that_died_with_the_broker_is_given_again_within_five_seconds_
     assert!(took < Duration::from_secs(5), "after {took:?}");
 }
 
+/// Reads request `n`, lets something happen while nothing arrives, and reads the next.
+async fn reads_on<F>(
+    (bus, n): (&Bus, usize),
+    happens: impl Future<Output = ()>,
+    reading: impl FnOnce(Arc<AtomicUsize>, oneshot::Receiver<()>) -> F,
+) where
+    F: Future<Output = ()>,
+{
+    let (stop, stopped) = oneshot::channel();
+    let last = Arc::new(AtomicUsize::new(0));
+    let read = async |n: usize| {
+        bus.publish(event(&n.to_string())).await.unwrap();
+        while last.load(Ordering::SeqCst) < n {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let story = Box::pin(async {
+        timeout(PATIENCE, read(n)).await.expect("the first is read");
+        happens.await;
+        timeout(PATIENCE, read(n + 1)).await.expect("what comes afterwards is read, too");
+        drop(stop);
+    });
+    tokio::join!(story, Box::pin(reading(last.clone(), stopped)));
+}
+
+/// The number in the id of a request of [`reads_on`].
+fn number(id: &str) -> usize {
+    id.parse().unwrap()
+}
+
+/// Reads until it is to stop, as services do that act.
+async fn acts(bus: &Bus, last: Arc<AtomicUsize>, stopped: oneshot::Receiver<()>) {
+    let requests = Durable::requests();
+    let reading = bus.consume(&requests, Window::default(), async { drop(stopped.await) }, |delivery| {
+        last.fetch_max(number(cloudevents::AttributesReader::id(&delivery.event)), Ordering::SeqCst);
+        std::future::ready(Ok::<_, Failed>(()))
+    });
+    reading.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_removed_is_read_again_once_it_is_there() {
+    let (_stack, bus) = broker().await;
+    let (requests, bus) = (&Durable::requests(), &bus);
+    let again = || {
+        Box::pin(async {
+            bus.jetstream().get_stream(requests.stream).await.unwrap().delete_consumer(&requests.name).await.unwrap();
+            provision(bus, &["k8s"], &Sizes::default(), 1).await.unwrap();
+        })
+    };
+    reads_on((bus, 1), again(), |last, stopped| acts(bus, last, stopped)).await;
+    reads_on((bus, 3), again(), async |last, stopped| {
+        let answering = bus.answer(requests, Window::default(), async { drop(stopped.await) }, |received, _| {
+            last.fetch_max(number(&received.event.id), Ordering::SeqCst);
+            Ok::<_, Failed>(None)
+        });
+        answering.await.unwrap();
+    })
+    .await;
+    reads_on((bus, 5), again(), async |last, stopped| {
+        let handle = async |delivery: Delivery| {
+            last.fetch_max(number(cloudevents::AttributesReader::id(&delivery.event)), Ordering::SeqCst);
+            Ok::<_, Failed>(())
+        };
+        bus.consume_slots(requests, || 2, async { drop(stopped.await) }, handle).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_nothing_came_of_is_asked_for_again_when_its_time_is_over() {
+    let (_stack, bus) = broker().await;
+    // The broker keeps a request for ten seconds.
+    let over = tokio::time::sleep(Duration::from_secs(12));
+    reads_on((&bus, 1), over, |last, stopped| acts(&bus, last, stopped)).await;
+}
+
 #[tokio::test]
 async fn what_is_still_worked_on_goes_to_nobody_else() {
     let (_stack, bus) = broker().await;

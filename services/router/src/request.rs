@@ -89,7 +89,7 @@ fn key(received: &Received<'_>, event: &CdEvent<'_>) -> BuildKey {
 type Describing<'a> = (CdEvent<'a>, Result<Described<'a>, Unbuildable>);
 
 fn described<'a>(event: &'a CloudEvent<'_>) -> Result<Option<Describing<'a>>, CdEventError> {
-    if let Some((event, spec, words)) = CdEvent::asking(event) {
+    if let Some((event, (spec, words))) = CdEvent::asking(event) {
         let described = valid(&event).map(|()| Described { spec, words: words.into() });
         return Ok(Some((event, described)));
     }
@@ -143,9 +143,9 @@ impl Described<'_> {
 }
 
 fn is_request(event_type: &str) -> bool {
-    let mut tokens = event_type.split('.');
-    let prefix = (tokens.next(), tokens.next()) == (Some("dev"), Some("cdevents"));
-    prefix && tokens.next().is_some_and(|subject| FAMILIES.contains(&subject)) && tokens.next() == Some("queued")
+    let Some(rest) = event_type.strip_prefix("dev.cdevents.") else { return false };
+    let predicate = FAMILIES.iter().find_map(|subject| rest.strip_prefix(subject)?.strip_prefix(".queued"));
+    predicate.is_some_and(|version| version.is_empty() || version.starts_with('.'))
 }
 
 fn request<'a>(received: &'a Received<'_>, event: CdEvent<'a>, build: &BuildKey) -> RequestView<'a> {
@@ -204,6 +204,22 @@ mod tests {
             assert_eq!(first, second, "{build}");
         }
         assert!(!said(r#"{"build": {"image": "a"}, "build": {"image": "b"}}"#, "").0);
+    }
+
+    #[test]
+    fn a_request_is_queued_and_of_one_of_four_families() {
+        for ty in ["dev.cdevents.build.queued.0.3.0", "dev.cdevents.pipelinerun.queued", "dev.cdevents.testsuiterun.queued.9"] {
+            assert!(is_request(ty), "{ty}");
+        }
+        for ty in [
+            "dev.cdevents.build.queuedx.0.3.0",
+            "dev.cdevents.builds.queued.0.3.0",
+            "dev.cdeventsx.build.queued",
+            "build.queued",
+            "",
+        ] {
+            assert!(!is_request(ty), "{ty}");
+        }
     }
 
     #[test]
