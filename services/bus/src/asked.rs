@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-/// The requests that the broker still keeps, the oldest first: it serves them in that order.
+/// The requests that the broker still keeps, the oldest first. It serves them by turns: what is left of each is a guess, what is
+/// left of all is not.
 #[derive(Debug, Default)]
 pub(crate) struct Asked(VecDeque<(Instant, usize)>);
 

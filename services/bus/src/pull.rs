@@ -1,4 +1,4 @@
-//! Asking a durable consumer for messages over one subscription, which is kept.
+//! Asking a durable consumer for messages over one subscription, which is kept for as long as there is the same connection.
 //!
 //! The client library's own stream of messages copies its whole context into each, and its `fetch` subscribes anew for every
 //! request: both cost more than what they are for.
@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_nats::{
-    Message, Statistics, StatusCode, Subject, Subscriber,
+    Client, Message, Statistics, StatusCode, Subject, SubscribeError, Subscriber,
     connection::State,
     jetstream::consumer::{PullConsumer, pull::BatchConfig},
 };
@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use crate::{Bus, ConsumeError, Durable, asked::Asked};
 
 /// How much longer than the broker keeps a request something of it may be on its way.
-const LATE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(2);
 
 /// A consumer that can be asked for messages, until something is wrong with it.
 pub(crate) struct Pull {
@@ -29,9 +29,10 @@ pub(crate) struct Pull {
     /// How long the broker keeps a request.
     kept: Duration,
     asked: Asked,
-    connection: async_nats::Client,
+    client: Client,
     statistics: Arc<Statistics>,
-    /// How often there was a connection when it was asked last: a broker knows no request of a connection that has ended.
+    /// How many connections there were when it was opened. A broker that was killed has forgotten what the one before asked for,
+    /// and another has not.
     connects: u64,
 }
 
@@ -49,10 +50,10 @@ pub(crate) enum Arrived {
 impl Pull {
     pub(crate) async fn open(bus: &Bus, durable: &Durable, kept: Duration) -> Result<Self, ConsumeError> {
         let consumer = bus.consumer(durable).await?;
-        let inbox = Subject::from(bus.client.new_inbox());
-        let arriving = bus.client.subscribe(inbox.clone()).await.map_err(|error| ConsumeError::of(durable, error))?;
-        let (connection, statistics) = (bus.client.clone(), bus.client.statistics());
-        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), connection, statistics, connects: 0 })
+        let (client, statistics) = (bus.client.clone(), bus.client.statistics());
+        let connects = statistics.connects.load(Ordering::Relaxed);
+        let (inbox, arriving) = subscribe(&client).await.map_err(|error| ConsumeError::of(durable, error))?;
+        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), client, statistics, connects })
     }
 
     /// How many messages may still come.
@@ -60,25 +61,14 @@ impl Pull {
         self.asked.outstanding()
     }
 
-    /// Forgets requests that the broker does not know any more.
-    pub(crate) fn look(&mut self) {
-        if self.connects == self.statistics.connects.load(Ordering::Relaxed) {
-            self.asked.expire(Instant::now());
-        } else {
-            self.asked.none();
-        }
-    }
-
-    /// Asks for so many more; later, while there is no connection: requests would pile up until there is one.
+    /// Asks for so many more; later, while there is no connection or a new one: requests would pile up.
     pub(crate) async fn ask(&mut self, more: usize) -> Result<(), String> {
-        if self.connection.connection_state() != State::Connected {
+        if self.client.connection_state() != State::Connected || self.is_left_behind() {
             return Ok(());
         }
-        let connects = self.statistics.connects.load(Ordering::Relaxed);
         let batch = BatchConfig { batch: more, expires: Some(self.kept), ..BatchConfig::default() };
         self.consumer.request_batch(batch, self.inbox.clone()).await.map_err(|error| error.to_string())?;
         self.asked.more(Instant::now() + self.kept + LATE, more);
-        self.connects = connects;
         Ok(())
     }
 
@@ -87,11 +77,31 @@ impl Pull {
         if let Some(arrived) = self.at_hand() {
             return arrived;
         }
-        let Ok(arrived) = timeout(within, self.arriving.next()).await else {
-            self.look();
-            return Arrived::Nothing;
-        };
-        self.receive(arrived)
+        if self.is_left_behind() {
+            return match self.renew().await {
+                Ok(()) => Arrived::Word,
+                Err(error) => Arrived::Ended(error),
+            };
+        }
+        self.asked.expire(Instant::now());
+        match timeout(within, self.arriving.next()).await {
+            Ok(arrived) => self.receive(arrived),
+            Err(_) => Arrived::Nothing,
+        }
+    }
+
+    /// Whether it was opened on a connection that there is no more.
+    fn is_left_behind(&self) -> bool {
+        self.connects != self.statistics.connects.load(Ordering::Relaxed)
+    }
+
+    /// Begins anew on the connection that there is now. Whatever was asked for before ends with the inbox that it was for.
+    async fn renew(&mut self) -> Result<(), String> {
+        let connects = self.statistics.connects.load(Ordering::Relaxed);
+        (self.inbox, self.arriving) = subscribe(&self.client).await.map_err(|error| error.to_string())?;
+        self.connects = connects;
+        self.asked.none();
+        Ok(())
     }
 
     /// What has arrived already, if anything has.
@@ -117,6 +127,12 @@ impl Pull {
             },
         }
     }
+}
+
+async fn subscribe(client: &Client) -> Result<(Subject, Subscriber), SubscribeError> {
+    let inbox = Subject::from(client.new_inbox());
+    let arriving = client.subscribe(inbox.clone()).await?;
+    Ok((inbox, arriving))
 }
 
 /// How many messages of a request that the broker has let go were not sent.

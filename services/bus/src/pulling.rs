@@ -33,11 +33,8 @@ impl<'a> Pulling<'a> {
     }
 
     /// How many messages may still come.
-    pub(crate) fn outstanding(&mut self) -> usize {
-        self.open.as_mut().map_or(0, |pull| {
-            pull.look();
-            pull.outstanding()
-        })
+    pub(crate) fn outstanding(&self) -> usize {
+        self.open.as_ref().map_or(0, Pull::outstanding)
     }
 
     /// The next message, of which no more than `wanted` are on their way; `None` now and then, that what is wanted be said again.

@@ -26,7 +26,7 @@ pub(crate) type Stop<'a, S> = Pin<&'a mut Fuse<S>>;
 /// How long the broker keeps one request.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// How often it is looked, while nothing arrives, whether the broker still knows what it was asked for.
+/// How often it is looked, while nothing arrives, whether what was asked for is over, or the connection another one.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Nothing has arrived for so long: nothing more is on its way.
@@ -166,7 +166,7 @@ impl Messages<'_> {
 
     /// Gives back what was delivered but not begun, as far as it has arrived. With a delay, or this very subscription gets it again.
     pub(crate) async fn give_back(&mut self, bus: &Bus) {
-        while self.pull.outstanding() > 0 {
+        loop {
             match self.pull.next(QUIET).await {
                 Arrived::Message(message) => bus.acknowledge(&message, AckKind::Nak(Some(SOON))).await,
                 Arrived::Word => {}

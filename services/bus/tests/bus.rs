@@ -416,9 +416,8 @@ async fn what_is_still_worked_on_goes_to_nobody_else() {
     assert_eq!(told.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
-async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
-    let (stack, bus) = broker().await;
+/// Handles one request, lets something happen, and handles ten more; says how many were in hand at once, where there is room for two.
+async fn most_at_once(bus: &Bus, happens: impl Future<Output = ()>) -> usize {
     let (at_once, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let (stop, stopped) = oneshot::channel::<()>();
     let (stop, durable) = (std::sync::Mutex::new(Some(stop)), Durable::requests());
@@ -441,9 +440,7 @@ async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
         while done.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // What it was asked for is forgotten, and nobody is told.
-        stack.nats().server().kill().await;
-        stack.nats().server().restart().await.unwrap();
+        happens.await;
         for n in 0..10 {
             let published = async {
                 while bus.publish(event(&n.to_string())).await.is_err() {
@@ -455,7 +452,46 @@ async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
     };
     let (read, ()) = tokio::join!(timeout(3 * PATIENCE, reading), trouble);
     read.expect("all are handled").unwrap();
-    assert_eq!(most.into_inner(), 2);
+    most.into_inner()
+}
+
+#[tokio::test]
+async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
+    let (stack, bus) = broker().await;
+    // What it was asked for is forgotten, and nobody is told.
+    let restart = async {
+        stack.nats().server().kill().await;
+        stack.nats().server().restart().await.unwrap();
+    };
+    assert_eq!(most_at_once(&bus, restart).await, 2);
+}
+
+#[tokio::test]
+async fn a_broker_that_has_kept_what_it_was_asked_for_on_another_connection_brings_no_more_than_before() {
+    let (_stack, bus) = broker().await;
+    let (client, waiting) = (bus.jetstream().client(), async || {
+        while requests_that_wait(&bus).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let reconnect = async {
+        waiting().await;
+        client.force_reconnect().await.unwrap();
+        while client.statistics().connects.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Long enough to ask again.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        waiting().await;
+    };
+    assert_eq!(most_at_once(&bus, Box::pin(reconnect)).await, 2);
+}
+
+/// How many requests for messages the broker keeps.
+async fn requests_that_wait(bus: &Bus) -> usize {
+    let requests = Durable::requests();
+    let consumer = bus.jetstream().get_consumer_from_stream::<pull::Config, _, _>(&requests.name, requests.stream).await;
+    consumer.map_or(0, |consumer| consumer.cached_info().num_waiting)
 }
 
 #[tokio::test]
