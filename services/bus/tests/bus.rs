@@ -469,22 +469,28 @@ async fn a_broker_that_was_away_is_asked_again_for_no_more_than_before() {
 #[tokio::test]
 async fn a_broker_that_has_kept_what_it_was_asked_for_on_another_connection_brings_no_more_than_before() {
     let (_stack, bus) = broker().await;
-    let (client, waiting) = (bus.jetstream().client(), async || {
-        while requests_that_wait(&bus).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
+    let client = bus.jetstream().client();
+    let statistics = client.statistics();
+    let (connects, sent) = (|| statistics.connects.load(Ordering::SeqCst), || statistics.out_messages.load(Ordering::SeqCst));
     let reconnect = async {
-        waiting().await;
+        until(async || requests_that_wait(&bus).await > 0).await;
         client.force_reconnect().await.unwrap();
-        while client.statistics().connects.load(Ordering::SeqCst) < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        // Long enough to ask again.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        waiting().await;
+        until(async || connects() > 1).await;
+        // Only who reads sends anything now: it asks again.
+        let before = sent();
+        until(async || sent() > before).await;
+        until(async || requests_that_wait(&bus).await > 0).await;
     };
     assert_eq!(most_at_once(&bus, Box::pin(reconnect)).await, 2);
+}
+
+async fn until(holds: impl AsyncFn() -> bool) {
+    let holding = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, holding).await.expect("it comes to hold");
 }
 
 /// How many requests for messages the broker keeps.
