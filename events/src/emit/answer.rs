@@ -1,5 +1,7 @@
 //! An event of ours as the answer to a message: written once, with no event of the SDK's in between.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -26,18 +28,19 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The headers that are the same in every answer.
-    pub const FIXED: [(&str, &str); 3] =
-        [("ce-specversion", "1.0"), ("ce-source", SOURCE), ("ce-datacontenttype", "application/json")];
-
-    /// The other headers that every answer has, by their names.
-    pub const VARYING: [&str; 5] = ["ce-id", "ce-type", "ce-subject", "ce-time", "ce-traceparent"];
-
-    /// The message: the values of its [varying](Self::VARYING) headers, and its payload. The attributes are ours, so that none needs
-    /// encoding: ids, names of types, a trace context.
+    /// Its headers, the version first. None needs encoding: they hold ids, names of types, a time, a trace context.
     #[must_use]
-    pub fn encoded(self) -> ([String; 5], Bytes) {
-        ([self.id, self.event_type.to_owned(), self.about, self.at.to_string(), self.trace], self.data)
+    pub fn headers(&self) -> [(&'static str, Cow<'_, str>); 8] {
+        [
+            ("ce-specversion", "1.0".into()),
+            ("ce-id", (&*self.id).into()),
+            ("ce-source", SOURCE.into()),
+            ("ce-type", self.event_type.into()),
+            ("ce-subject", (&*self.about).into()),
+            ("ce-time", self.at.to_string().into()),
+            ("ce-datacontenttype", "application/json".into()),
+            ("ce-traceparent", (&*self.trace).into()),
+        ]
     }
 
     /// Its attributes, as a trace shows them.

@@ -223,14 +223,19 @@ where
             return None;
         };
         let publishing = self.bus.publish_span(&question.context, &answer.subject, || answer.event());
-        let (subject, headers, payload) = answered(answer, &publishing);
         let reply = self.sent.next();
-        if let Err(error) = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
+        if let Err(reason) = self.publish(answer, reply, &publishing).await {
             trace::end(&publishing);
-            return Some(Failed::Unstored { question, reason: error.to_string() });
+            return Some(Failed::Unstored { question, reason });
         }
         self.sent.put(Sent { question, publishing, at });
         None
+    }
+
+    async fn publish(&self, answer: Answer, reply: Subject, context: &Context) -> Result<(), String> {
+        let (subject, headers, payload) = answered(answer, context).map_err(|error| error.to_string())?;
+        let sent = self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await;
+        sent.map_err(|error| error.to_string())
     }
 
     /// Takes the broker's words about answers, as many as are there.

@@ -18,6 +18,7 @@ mod heartbeats;
 mod inferred;
 mod lag;
 mod ledger;
+mod lines;
 mod on_the_way;
 mod place;
 mod provision;

@@ -1,6 +1,6 @@
 //! Publishing an event, once.
 
-use std::{borrow::Cow, future::Future, iter, mem, str::FromStr as _, sync::LazyLock};
+use std::{borrow::Cow, future::Future, str::FromStr as _};
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, Subject, header,
@@ -15,7 +15,7 @@ use opentelemetry::{
 };
 use switchyard_events::{Answer, BuildKey, CloudEvent, Encoded, Outgoing, encode_owned, message_id};
 
-use crate::{Bus, trace};
+use crate::{Bus, lines::Lines, trace};
 
 /// An event could not be stored. Publishing it again is safe: its id stays the same.
 #[derive(Debug, thiserror::Error)]
@@ -161,30 +161,20 @@ fn message(event: Event, once: bool, context: &Context) -> Result<(HeaderMap, By
 }
 
 /// An answer as subject, headers and payload, with its id and the context in which it is sent.
-pub(crate) fn answered(mut answer: Answer, context: &Context) -> (Subject, HeaderMap, Bytes) {
-    let subject = Subject::from(mem::take(&mut answer.subject));
-    let id = answer.message_id();
-    let (values, payload) = answer.encoded();
-    let mut headers = BLANK.clone();
-    for (name, value) in iter::zip(VARYING.iter(), values) {
-        headers.insert(name.clone(), HeaderValue::from(value));
+pub(crate) fn answered(answer: Answer, context: &Context) -> Result<(Subject, HeaderMap, Bytes), async_nats::Error> {
+    let [(name, value), rest @ ..] = answer.headers();
+    let mut lines = Lines::begin(name, &value)?;
+    for (name, value) in rest {
+        lines.add(name, &value)?;
     }
-    sent(&mut headers, id, context);
-    (subject, headers, payload)
+    trace::inject(context, &mut lines);
+    lines.add(header::NATS_MESSAGE_ID.as_ref(), &answer.message_id())?;
+    Ok((Subject::from(answer.subject), lines.headers()?, answer.data))
 }
-
-static VARYING: LazyLock<[HeaderName; 5]> = LazyLock::new(|| Answer::VARYING.map(HeaderName::from_static));
-
-/// The headers of an answer that says nothing yet: to copy them costs less than a table that grows.
-static BLANK: LazyLock<HeaderMap> = LazyLock::new(|| {
-    let fixed = Answer::FIXED.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value)));
-    let blank = VARYING.clone().map(|name| (name, HeaderValue::new()));
-    fixed.into_iter().chain(blank).collect()
-});
 
 /// What every message of ours has: its id, and the context in which it is sent.
 fn sent(headers: &mut HeaderMap, id: String, context: &Context) {
-    trace::inject(context, headers);
+    trace::inject(context, &mut trace::Table(headers));
     headers.insert(header::NATS_MESSAGE_ID, HeaderValue::from(id));
 }
 

@@ -6,6 +6,7 @@
 use std::{str::FromStr as _, time::SystemTime};
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use data_encoding::HEXLOWER;
 use opentelemetry::{
     Context, KeyValue, global,
     propagation::{Extractor, Injector},
@@ -18,9 +19,10 @@ use switchyard_events::{BuildKey, CloudEvent, Decided, Outcome, Record};
 
 use crate::{Bus, Durable, Received};
 
-struct Write<'a>(&'a mut HeaderMap);
+/// Where the library keeps headers.
+pub(crate) struct Table<'a>(pub(crate) &'a mut HeaderMap);
 
-impl Injector for Write<'_> {
+impl Injector for Table<'_> {
     /// Writes no empty header: without vendors' entries there is no `tracestate`.
     fn set(&mut self, key: &str, value: String) {
         if value.is_empty() {
@@ -46,8 +48,8 @@ impl Extractor for Read<'_> {
     }
 }
 
-pub(crate) fn inject(context: &Context, headers: &mut HeaderMap) {
-    global::get_text_map_propagator(|propagator| propagator.inject_context(context, &mut Write(headers)));
+pub(crate) fn inject(context: &Context, headers: &mut impl Injector) {
+    global::get_text_map_propagator(|propagator| propagator.inject_context(context, headers));
 }
 
 /// The context that a starting `traceparent` names: always in the words of W3C Trace Context, however hops are propagated.
@@ -57,11 +59,17 @@ fn parent(traceparent: &str) -> Context {
 
 fn remote(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-').skip(1);
-    let trace = TraceId::from_hex(parts.next()?).ok()?;
-    let span = SpanId::from_hex(parts.next()?).ok()?;
-    let flags = TraceFlags::new(u8::from_str_radix(parts.next()?, 16).ok()?);
-    let remote = SpanContext::new(trace, span, flags & TraceFlags::SAMPLED, true, TraceState::default());
+    let (trace, span) = (TraceId::from_bytes(hex(parts.next()?)?), SpanId::from_bytes(hex(parts.next()?)?));
+    let [flags] = hex(parts.next()?)?;
+    let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
+    let remote = SpanContext::new(trace, span, flags, true, TraceState::default());
     remote.is_valid().then_some(remote)
+}
+
+fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let fits = HEXLOWER.decode_len(digits.len()) == Ok(N);
+    (fits && HEXLOWER.decode_mut(digits.as_bytes(), &mut bytes).is_ok()).then_some(bytes)
 }
 
 const PARENT: &str = "traceparent";
@@ -200,7 +208,8 @@ pub(crate) fn destination(subject: &str) -> String {
 }
 
 pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, event: &CloudEvent<'_>) -> Vec<KeyValue> {
-    let mut attributes = vec![
+    let mut attributes = Vec::with_capacity(10);
+    attributes.extend([
         KeyValue::new("messaging.system", "nats"),
         KeyValue::new("messaging.operation.name", name),
         KeyValue::new("messaging.operation.type", kind),
@@ -210,7 +219,7 @@ pub(crate) fn attributes(name: &'static str, kind: &'static str, subject: &str, 
         KeyValue::new("cloudevents.event_id", event.id.to_string()),
         KeyValue::new("cloudevents.event_source", event.source.to_string()),
         KeyValue::new("cloudevents.event_type", event.ty.to_string()),
-    ];
+    ]);
     if let Some(subject) = &event.subject {
         attributes.push(KeyValue::new("cloudevents.event_subject", subject.to_string()));
     }

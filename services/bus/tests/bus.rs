@@ -12,8 +12,11 @@ use std::{
 use async_nats::jetstream::consumer::{FromConsumer as _, PullConsumer, pull};
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use opentelemetry::global;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use switchyard_bus::{
     ACK_WAIT, Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
+    with_trace,
 };
 use switchyard_dev::{Stack, StackOptions};
 use switchyard_events::{Answer, Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
@@ -201,6 +204,41 @@ async fn a_question_is_done_with_once_its_answer_is_stored() {
     let mut consumer: PullConsumer = bus.jetstream().get_consumer_from_stream(&requests.name, requests.stream).await.unwrap();
     let info = consumer.info().await.unwrap();
     assert_eq!((info.num_pending, info.num_ack_pending), (0, 0));
+}
+
+#[tokio::test]
+async fn an_answer_is_the_message_that_its_event_is_when_published() {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let (_stack, bus) = broker().await;
+    let mut question = event("7");
+    question.event.set_extension("traceparent", TRACE);
+    bus.publish(question).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let requests = Durable::requests();
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |_, _| {
+        drop(stop.lock().unwrap().take());
+        Ok::<_, Failed>(Some(answer("answered")))
+    });
+    timeout(PATIENCE, answering).await.expect("it is answered").unwrap();
+    with_trace(TRACE, bus.publish(answer("published").outgoing().unwrap())).await.unwrap();
+    let yard = bus.jetstream().get_stream("YARD").await.unwrap();
+    let consumer = yard.create_consumer(pull::Config::default()).await.unwrap();
+    let mut messages = consumer.fetch().max_messages(2).messages().await.unwrap();
+    let mut next = async |id: &str| {
+        let message = messages.next().await.unwrap().unwrap().message;
+        let (own, headers) = ([id, &answer(id).message_id()], message.headers.unwrap());
+        let each = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let mut headers: Vec<_> = each.map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        headers.sort();
+        let (named, same): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(_, value)| own.contains(&value.as_str()));
+        assert_eq!(named.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["Nats-Msg-Id", "ce-id"]);
+        (message.subject, same, message.payload)
+    };
+    let (answered, published) = (next("answered").await, next("published").await);
+    assert_eq!(answered.1.len(), 8, "{answered:?}");
+    assert!(answered.1.contains(&("traceparent".into(), TRACE.into())), "{answered:?}");
+    assert_eq!(answered, published);
 }
 
 #[tokio::test]
