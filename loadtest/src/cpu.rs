@@ -34,6 +34,11 @@ impl Cpu {
         ticks(&stat, 13).map_or(Duration::ZERO, |ticks| TICK * ticks)
     }
 
+    /// Of two measurements together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { client: self.client + other.client, server: self.server + other.server }
+    }
+
     /// Since then.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { client: self.client.saturating_sub(before.client), server: self.server.saturating_sub(before.server) }

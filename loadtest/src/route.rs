@@ -20,9 +20,12 @@ use report::Run;
 /// Settings of `route`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many queued builds wait when a throughput measurement begins.
-    #[arg(long, default_value = "100000", value_name = "N")]
+    /// How many queued builds wait when a turn of a throughput measurement begins.
+    #[arg(long, default_value = "25000", value_name = "N")]
     events: NonZeroU32,
+    /// How many turns router and ceiling have in a run.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    turns: u32,
     /// How many builds a second are published while latency is measured.
     #[arg(long, default_value = "1000", value_name = "N")]
     rate: NonZeroU32,
@@ -59,7 +62,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         runs.push(run);
     }
     tokio::task::spawn_blocking(move || provider.shutdown()).await??;
-    println!("{} builds a run, {} runs; latency at {}/s for {} s", args.events, args.runs, args.rate, args.seconds);
+    println!(
+        "{} builds a turn, {} turns a run, {} runs; latency at {}/s for {} s",
+        args.events, args.turns, args.runs, args.rate, args.seconds
+    );
     report::print(&runs);
     if args.json {
         println!("{}", report::json(&runs)?);
@@ -69,8 +75,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn measure(args: &Args, fleet: &Fleet) -> anyhow::Result<Run> {
     let (events, workers) = (args.events.get(), usize::from(args.workers));
-    let (ours, template) = throughput::of_ours(events, workers, fleet).await?;
-    let ceiling = throughput::of_ceiling(events, workers, fleet, template.clone()).await?;
+    let (ours, ceiling, template) = throughput::by_turns(events, args.turns, workers, fleet).await?;
     let load = Load { rate: args.rate.get(), seconds: args.seconds };
     let latencies = latency::of_ours(load, workers, fleet).await?;
     let at_least = latency::of_ceiling(load, workers, fleet, template).await?;
