@@ -21,6 +21,8 @@ const PING: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_secs(2);
 const FLUSH: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether the client is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why there is no usable connection to NATS.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +122,13 @@ pub async fn close(nats: &Client) {
     if nats.drain().await.is_ok() {
         let closed = async { while nats.flush().await.is_ok() {} };
         let _ = tokio::time::timeout(CLOSE, closed).await;
+    }
+}
+
+/// Ready once the client is no more, although nobody has closed it: the library panics over some headers.
+pub(crate) async fn broken(nats: &Client) {
+    while nats.flush().await.is_ok() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
@@ -93,7 +93,10 @@ where
     };
     health.needs(nats.clone());
     let service = tokio::spawn(service(Context { nats: nats.clone(), shutdown: shutdown.clone(), health, metrics }));
-    let outcome = until_ended(service, &shutdown, settings.shutdown_grace).await;
+    let outcome = tokio::select! {
+        outcome = until_ended(service, &shutdown, settings.shutdown_grace) => outcome,
+        () = connection::broken(&nats) => Err(anyhow!("the client of NATS has broken down; the service has to begin again")),
+    };
     connection::close(&nats).await;
     if outcome.is_ok() {
         info!("stopped");

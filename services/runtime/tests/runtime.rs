@@ -160,6 +160,12 @@ async fn a_service_that_is_done_ends_well() {
 }
 
 #[tokio::test]
+async fn a_service_ends_with_the_client_of_nats_to_be_started_again() {
+    let probe = Probe::launch("alone", &[], &as_user(stack().await.nats(), "loadtest")).await;
+    probe.ends_with(1, "error: the client of NATS has broken down; the service has to begin again").await;
+}
+
+#[tokio::test]
 async fn a_service_does_not_need_a_reader_of_its_log() {
     let settings = as_user(stack().await.nats(), "loadtest");
     let probe = env!("CARGO_BIN_EXE_switchyard-probe");

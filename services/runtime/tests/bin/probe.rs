@@ -1,4 +1,4 @@
-//! A service that does as it is told, to see what the runtime does around it: `probe idle|span|stubborn|forbidden|fails|panics|done`.
+//! A service that does as it is told, to see what the runtime does around it: `probe idle|span|stubborn|forbidden|fails|panics|done|alone`.
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -34,6 +34,8 @@ enum What {
     Panics,
     /// End at once.
     Done,
+    /// Go on when the client of NATS is no more.
+    Alone,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,10 @@ async fn probe(what: What, context: Context) -> anyhow::Result<()> {
         What::Fails => Err(std::io::Error::other("the disk is full")).context("cannot write the ledger")?,
         What::Panics => panics(),
         What::Done => {}
+        What::Alone => {
+            context.nats.drain().await?;
+            std::future::pending::<()>().await;
+        }
     }
     Ok(())
 }
