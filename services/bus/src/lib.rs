@@ -19,6 +19,7 @@ mod inferred;
 mod lag;
 mod ledger;
 mod lines;
+mod malformed;
 mod on_the_way;
 mod place;
 mod provision;

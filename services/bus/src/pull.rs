@@ -16,7 +16,7 @@ use async_nats::{
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout};
 
-use crate::{Bus, ConsumeError, Durable, asked::Asked};
+use crate::{Bus, ConsumeError, Durable, asked::Asked, place::Place};
 
 /// How much longer than the broker keeps a request something of it may be on its way.
 const LATE: Duration = Duration::from_secs(2);
@@ -29,7 +29,8 @@ pub(crate) struct Pull {
     /// How long the broker keeps a request.
     kept: Duration,
     asked: Asked,
-    client: Client,
+    bus: Bus,
+    durable: Durable,
     statistics: Arc<Statistics>,
     /// How many connections there were when it was opened. A broker that was killed has forgotten what the one before asked for,
     /// and another has not.
@@ -49,11 +50,13 @@ pub(crate) enum Arrived {
 
 impl Pull {
     pub(crate) async fn open(bus: &Bus, durable: &Durable, kept: Duration) -> Result<Self, ConsumeError> {
-        let consumer = bus.consumer(durable).await?;
-        let (client, statistics) = (bus.client.clone(), bus.client.statistics());
+        let statistics = bus.client.statistics();
         let connects = statistics.connects.load(Ordering::Relaxed);
-        let (inbox, arriving) = subscribe(&client).await.map_err(|error| ConsumeError::of(durable, error))?;
-        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), client, statistics, connects })
+        let consumer = bus.consumer(durable).await?;
+        bus.bury_malformed(durable, consumer.cached_info()).await?;
+        let (inbox, arriving) = subscribe(&bus.client).await.map_err(|error| ConsumeError::of(durable, error))?;
+        let (bus, durable) = (bus.clone(), durable.clone());
+        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), bus, durable, statistics, connects })
     }
 
     /// How many messages may still come.
@@ -63,7 +66,7 @@ impl Pull {
 
     /// Asks for so many more; later, while there is no connection or a new one: requests would pile up.
     pub(crate) async fn ask(&mut self, more: usize) -> Result<(), String> {
-        if self.client.connection_state() != State::Connected || self.is_left_behind() {
+        if self.bus.client.connection_state() != State::Connected || self.is_left_behind() {
             return Ok(());
         }
         let batch = BatchConfig { batch: more, expires: Some(self.kept), ..BatchConfig::default() };
@@ -98,7 +101,9 @@ impl Pull {
     /// Begins anew on the connection that there is now. Whatever was asked for before ends with the inbox that it was for.
     async fn renew(&mut self) -> Result<(), String> {
         let connects = self.statistics.connects.load(Ordering::Relaxed);
-        (self.inbox, self.arriving) = subscribe(&self.client).await.map_err(|error| error.to_string())?;
+        let consumer = self.bus.consumer(&self.durable).await.map_err(|error| error.to_string())?;
+        self.bus.bury_malformed(&self.durable, consumer.cached_info()).await.map_err(|error| error.to_string())?;
+        (self.inbox, self.arriving) = subscribe(&self.bus.client).await.map_err(|error| error.to_string())?;
         self.connects = connects;
         self.asked.none();
         Ok(())
@@ -114,6 +119,11 @@ impl Pull {
         let Some(message) = arrived else { return Arrived::Ended("the subscription has ended".into()) };
         match message.status {
             None | Some(StatusCode::OK) => {
+                self.asked.less(1);
+                Arrived::Message(message)
+            }
+            // A publisher may write a status, too.
+            Some(_) if Place::of(&message).is_some() => {
                 self.asked.less(1);
                 Arrived::Message(message)
             }

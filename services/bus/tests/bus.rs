@@ -9,18 +9,27 @@ use std::{
     time::Duration,
 };
 
-use async_nats::jetstream::consumer::{FromConsumer as _, PullConsumer, pull};
+use async_nats::{
+    HeaderValue,
+    jetstream::consumer::{FromConsumer as _, PullConsumer, pull},
+};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use opentelemetry::global;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use serde_json::json;
 use switchyard_bus::{
     ACK_WAIT, Bus, Clocks as _, Delivery, Durable, Events as _, Ledger as _, Published, Settle, Sizes, Window, amend, provision,
     with_trace,
 };
 use switchyard_dev::{Stack, StackOptions};
 use switchyard_events::{Answer, Attempt, Bound, BuildKey, CdEvent, Clock, ClockKind, Outgoing, Record, Request};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    sync::oneshot,
+    time::timeout,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -700,4 +709,77 @@ async fn what_models_see_is_read_in_order_from_any_place_and_what_cannot_be_read
     }
     let letters = bus.dead_letters().await.unwrap();
     assert_eq!((letters.len(), letters[0].letter.reason.as_str()), (1, "no reason"));
+}
+
+/// Publishes what no client library writes, as the user `loadtest`: payload `{}` behind these headers.
+async fn publish_raw(stack: &Stack, blocks: &[&[u8]]) {
+    let (address, user) = (stack.nats().url(), stack.nats().credentials("loadtest").unwrap());
+    let mut socket = BufReader::new(TcpStream::connect(address.trim_start_matches("nats://")).await.unwrap());
+    let connect = json!({"user": "loadtest", "pass": user.password, "headers": true, "verbose": false});
+    let mut text = format!("CONNECT {connect}\r\n").into_bytes();
+    for block in blocks {
+        let size = block.len();
+        text.extend([format!("HPUB ci.default.odd {size} {}\r\n", size + 2).as_bytes(), block, b"{}\r\n"].concat());
+    }
+    socket.write_all(&[&text, &b"PING\r\n"[..]].concat()).await.unwrap();
+    let mut lines = socket.lines();
+    while lines.next_line().await.unwrap().expect("the server answers") != "PONG" {}
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_read_go_to_dead_and_stop_nobody() {
+    let (stack, bus) = broker().await;
+    publish_raw(
+        &stack,
+        &[
+            b"NATS/1.0\r\na: b\r\nc: d\re\r\n\r\n",
+            b"NATS/1.0\r\nf g: h\r\n\r\n",
+            b"NATS/1.0\r\ni: \xff\r\n\r\n",
+            b"NATS/1.0 503\r\n\r\n",
+        ],
+    )
+    .await;
+    bus.publish(event("7")).await.unwrap();
+    let handled = AtomicUsize::new(0);
+    let all = async {
+        while handled.load(Ordering::SeqCst) == 0 {
+            // The client does not survive the first of them; a service begins again then.
+            let bus = Bus::new(stack.nats().connect("loadtest").await.unwrap());
+            let broken = async { while bus.jetstream().client().flush().await.is_ok() {} };
+            let reading = read(&bus, 1, |_| {
+                handled.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            tokio::select! {
+                () = reading => {}
+                () = broken => {}
+            }
+        }
+    };
+    timeout(2 * PATIENCE, all).await.expect("the event behind them is handled");
+    assert_eq!(handled.load(Ordering::SeqCst), 1);
+    let dead = timeout(PATIENCE, async {
+        loop {
+            let dead = bus.dead_letters().await.unwrap();
+            if dead.len() == 4 {
+                return dead;
+            }
+        }
+    });
+    let dead = dead.await.expect("all are kept");
+    let mut reasons: Vec<_> = dead.iter().map(|kept| (kept.letter.sequence, kept.letter.reason.as_str())).collect();
+    reasons.sort_unstable();
+    let [(_, first), (_, second), (_, third), (_, fourth)] = reasons[..] else { panic!("{reasons:?}") };
+    assert!(
+        first.starts_with(r#""c: d\re" is not a header"#) && second.starts_with(r#""f g: h" is not a header"#),
+        "{reasons:?}"
+    );
+    assert!(third == "its headers are not UTF-8" && fourth.starts_with("neither a CloudEvent nor a CDEvent"), "{reasons:?}");
+    let first = dead.iter().find(|kept| kept.letter.sequence == 1).unwrap();
+    assert_eq!(first.letter.headers.get("a").map(HeaderValue::as_str), Some("b"), "what could be read is kept");
+    assert_eq!(bus.dead_letter(first.sequence).await.unwrap().letter.payload, "{}");
+    let consumer: PullConsumer = bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
+    assert_eq!((consumer.cached_info().num_pending, consumer.cached_info().num_ack_pending), (0, 0));
+    let ci = bus.jetstream().get_stream("CI").await.unwrap();
+    assert_eq!(ci.cached_info().state.messages, 2, "nobody else is handed those three");
 }

@@ -33,6 +33,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
         full("loadtest"),
         User::new("router")
             .consumes("CI", ["router"])
+            .removes("CI")
             .consumes("YARD", ["router-requeued", "router-trainings"])
             .measures("CI", each("cancel", executors))
             .measures("CI", ["trainer"])
@@ -60,6 +61,7 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
             .done(),
         User::new("reaper")
             .consumes("CI", each("cancel", executors))
+            .removes("CI")
             .consumes("YARD", each("reaper", executors))
             .consumes("YARD", ["reaper"])
             .consumes("TIMERS", each("clocks", executors))
@@ -103,6 +105,8 @@ fn trainer() -> Permissions {
     User::new("trainer")
         .consumes("YARD", ["trainer"])
         .consumes("CI", ["trainer"])
+        .gets("CI")
+        .removes("CI")
         .gets("INFERENCE")
         .follows("INFERENCE")
         .reads("config")
@@ -204,6 +208,11 @@ impl User {
             format!("$JS.API.DIRECT.GET.{stream}.>"),
             format!("$JS.API.STREAM.MSG.GET.{stream}"),
         ])
+    }
+
+    /// Takes single messages off a stream: what nobody can read.
+    fn removes(self, stream: &str) -> Self {
+        self.publishes([format!("$JS.API.STREAM.MSG.DELETE.{stream}")])
     }
 
     /// Reads keys of a bucket.
