@@ -1,31 +1,36 @@
-//! Messages whose headers the client library cannot read.
+//! Messages that the client library cannot read.
 //!
-//! The broker does not look at headers, so a publisher may send what are none. Whoever is handed such a message loses the connection;
-//! a carriage return inside a value even ends the task of the library that keeps it. And then the message is delivered again. So
-//! before a consumer is asked on a new connection, what was delivered and not answered is looked at in the form in which headers are
-//! bytes, and what cannot be read goes to DEAD and off its stream.
+//! The broker looks neither at headers nor at the characters of a subject, so a publisher may send what are none. Whoever is handed
+//! such a message loses the connection; a carriage return inside a header's value even ends the task of the library that keeps it.
+//! And then the message is delivered again. So before a consumer is asked on a new connection, what was delivered and not answered
+//! is looked at in the form in which headers are bytes, and what cannot be read goes to DEAD and off its stream.
 
-use std::str::FromStr as _;
+use std::{collections::VecDeque, str::FromStr as _};
 
 use async_nats::{
-    HeaderMap, HeaderName, HeaderValue,
-    jetstream::{AckKind, ErrorCode, consumer::Info, response::Response},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    jetstream::{AckKind, consumer::Info, response::Response},
 };
 use data_encoding::BASE64;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::{Bus, ConsumeError, DeadLetter, Durable};
+use crate::{Bus, DeadLetter, Durable};
 
-/// How far back from the last message that was delivered: one that cannot be read is delivered again every few seconds.
-const LOOK_BACK: u64 = 2000;
+/// So many messages are looked at from the first unanswered one on, which the message in question keeps from being answered, and so
+/// many up to the last that was delivered.
+const FAR: u64 = 2000;
 
 /// How much of a line is told.
 const TOLD: usize = 200;
 
-#[derive(Deserialize)]
-struct Removed {}
+/// How many bytes of headers are kept: the broker takes 64 KiB of them, and a dead letter has some of its own.
+const KEPT: usize = 8 << 10;
+
+/// The sequences at which it is still to be looked, each range from its first on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Search(VecDeque<(u64, u64)>);
 
 #[derive(Deserialize)]
 struct Found {
@@ -43,107 +48,123 @@ struct Stored {
     data: String,
 }
 
-impl Bus {
-    /// Puts the messages of a consumer that nobody can read among the dead letters. Only others' streams hold any.
-    pub(crate) async fn bury_malformed(&self, durable: &Durable, consumer: &Info) -> Result<(), ConsumeError> {
-        if durable.stream != "CI" || consumer.num_ack_pending == 0 {
-            return Ok(());
-        }
-        let last = consumer.delivered.stream_sequence;
-        let first = (consumer.ack_floor.stream_sequence + 1).max(last.saturating_sub(LOOK_BACK));
-        let filters = match (consumer.config.filter_subject.as_str(), &consumer.config.filter_subjects[..]) {
-            ("", []) => vec![">"],
-            ("", many) => many.iter().map(String::as_str).collect(),
-            (one, _) => vec![one],
-        };
-        for filter in filters {
-            let mut from = first;
-            while let Some(stored) = self.stored_from(durable, from, filter).await?.filter(|stored| stored.seq <= last) {
-                from = stored.seq + 1;
-                self.bury_if_malformed(durable, stored).await?;
-            }
-        }
-        Ok(())
+impl Search {
+    pub(crate) fn of(consumer: &Info) -> Self {
+        let (floor, last) = (consumer.ack_floor.stream_sequence, consumer.delivered.stream_sequence);
+        if consumer.num_ack_pending == 0 { Self::default() } else { Self::between(floor + 1, last) }
     }
 
-    /// The first message from there on, if there is any.
-    async fn stored_from(&self, durable: &Durable, sequence: u64, filter: &str) -> Result<Option<Stored>, ConsumeError> {
-        let wanted = json!({"seq": sequence, "next_by_subj": filter});
-        match self.js.request(format!("STREAM.MSG.GET.{}", durable.stream), &wanted).await {
-            Ok(Response::Ok(Found { message })) => Ok(Some(message)),
-            Ok(Response::Err { error }) if error.code() == 404 => Ok(None),
-            Ok(Response::Err { error }) => Err(ConsumeError::of(durable, error)),
-            Err(error) => Err(ConsumeError::of(durable, error)),
-        }
-    }
-
-    async fn bury_if_malformed(
-        &self,
-        durable: &Durable,
-        Stored { subject, seq, hdrs, data }: Stored,
-    ) -> Result<(), ConsumeError> {
-        let bytes = |text: &str| BASE64.decode(text.as_bytes()).map_err(|error| ConsumeError::of(durable, error));
-        let (headers, wrong) = read(&bytes(&hdrs)?);
-        let Some(reason) = wrong.filter(|_| !hdrs.is_empty()) else { return Ok(()) };
-        warn!(durable = durable.name, sequence = seq, %reason, "refused");
-        let (stream, durable_name, payload) = (durable.stream.to_owned(), durable.name.clone(), bytes(&data)?.into());
-        let letter = DeadLetter { stream, durable: durable_name, subject, sequence: seq, reason, headers, payload };
-        self.write_dead(letter).await.map_err(|error| ConsumeError::of(durable, error))?;
-        // Of the place the broker reads nothing but the sequence in the stream.
-        let place = format!("$JS.ACK.{}.{}.1.{seq}.1.0.0", durable.stream, durable.name);
-        self.tell(place.into(), AckKind::Term).await;
-        self.remove(durable, seq).await
-    }
-
-    /// Takes a message off its stream, so that nobody else is handed it. Somebody may have done so before.
-    async fn remove(&self, durable: &Durable, sequence: u64) -> Result<(), ConsumeError> {
-        let wanted = json!({"seq": sequence, "no_erase": true});
-        match self.js.request(format!("STREAM.MSG.DELETE.{}", durable.stream), &wanted).await {
-            Ok(Response::Ok(Removed {})) => Ok(()),
-            Ok(Response::Err { error }) if matches!(error.error_code(), ErrorCode::STREAM_MESSAGE_DELETE_FAILED) => Ok(()),
-            Ok(Response::Err { error }) => Err(ConsumeError::of(durable, error)),
-            Err(error) => Err(ConsumeError::of(durable, error)),
-        }
+    fn between(first: u64, last: u64) -> Self {
+        let near = last.min(first.saturating_add(FAR - 1));
+        let rest = (near + 1).max(last.saturating_sub(FAR - 1));
+        Self([(first, near), (rest, last)].into_iter().filter(|(from, to)| from <= to).collect())
     }
 }
 
-/// The headers that can be read, and what is wrong with the first of the others.
-fn read(block: &[u8]) -> (HeaderMap, Option<String>) {
-    let text = String::from_utf8_lossy(block);
-    let mut lines = text.lines();
-    let (version, mut headers) = (lines.next().unwrap_or_default(), HeaderMap::new());
-    let told = |line: &str| line.chars().take(TOLD).collect::<String>();
-    let mut wrong = match (std::str::from_utf8(block), version.trim_end()) {
-        (Err(_), _) => Some("its headers are not UTF-8".to_owned()),
-        (Ok(_), "NATS/1.0") => None,
-        (Ok(_), other) => Some(format!("its headers begin with {:?}, not with NATS/1.0 alone", told(other))),
-    };
-    for line in whole(lines) {
-        let header = line
-            .split_once(':')
-            .and_then(|(name, value)| Some((HeaderName::from_str(name).ok()?, HeaderValue::from_str(value.trim()).ok()?)));
-        match header {
-            Some((name, value)) => headers.append(name, value),
-            None => {
-                wrong.get_or_insert_with(|| {
-                    format!("{:?} is not a header: <name>: <value>, without control characters", told(&line))
-                });
+impl Bus {
+    /// Puts what nobody can read among the dead letters. This may be dropped at any moment: `search` says what is left to be done.
+    pub(crate) async fn bury_malformed(&self, durable: &Durable, search: &mut Search) {
+        while let Some((from, to)) = search.0.front_mut() {
+            match self.stored_from(durable, *from).await {
+                Ok(Some(stored)) if stored.seq <= *to => {
+                    let next = stored.seq + 1;
+                    if let Err(error) = self.bury_if_malformed(durable, stored).await {
+                        warn!(durable = durable.name, sequence = next - 1, %error, "cannot be read, and cannot be buried yet");
+                    }
+                    *from = next;
+                }
+                Ok(_) => drop(search.0.pop_front()),
+                Err(error) => {
+                    warn!(durable = durable.name, %error, "whether there are messages that nobody can read is not known");
+                    search.0.clear();
+                }
             }
+        }
+    }
+
+    /// The first message from there on, if there is any.
+    async fn stored_from(&self, durable: &Durable, sequence: u64) -> Result<Option<Stored>, String> {
+        match self.ask("STREAM.MSG.GET", durable, json!({"seq": sequence, "next_by_subj": ">"})).await? {
+            Response::Ok(Found { message }) => Ok(Some(message)),
+            Response::Err { error } if error.code() == 404 => Ok(None),
+            Response::Err { error } => Err(error.to_string()),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, what: &str, durable: &Durable, wanted: Value) -> Result<Response<T>, String> {
+        self.js.request(format!("{what}.{}", durable.stream), &wanted).await.map_err(|error| error.to_string())
+    }
+
+    async fn bury_if_malformed(&self, durable: &Durable, message: Stored) -> Result<(), String> {
+        let bytes = |text: &str| BASE64.decode(text.as_bytes()).map_err(|error| error.to_string());
+        let Stored { subject, seq: sequence, hdrs, data } = message;
+        let (headers, wrong) = if hdrs.is_empty() { (HeaderMap::new(), None) } else { read(&bytes(&hdrs)?) };
+        let Some(reason) = wrong.or_else(|| wrong_subject(&subject, !hdrs.is_empty())) else { return Ok(()) };
+        warn!(durable = durable.name, sequence, %reason, "refused");
+        let (stream, by, payload) = (durable.stream.to_owned(), durable.name.clone(), bytes(&data)?.into());
+        let letter = DeadLetter { stream, durable: by, subject, sequence, reason, headers, payload };
+        self.write_dead(letter).await.map_err(|error| error.to_string())?;
+        // Of the place the broker reads nothing but the sequence in the stream.
+        let place = format!("$JS.ACK.{}.{}.1.{sequence}.1.0.0", durable.stream, durable.name);
+        self.tell(place.into(), AckKind::Term).await;
+        // That nobody else is handed it. Another consumer's reader may have done so before.
+        self.ask::<Value>("STREAM.MSG.DELETE", durable, json!({"seq": sequence, "no_erase": true})).await.map(drop)
+    }
+}
+
+/// The headers that the library reads, as it reads them, and what is wrong with the first of the others.
+fn read(block: &[u8]) -> (HeaderMap, Option<String>) {
+    let mut headers = HeaderMap::new();
+    let Ok(text) = std::str::from_utf8(block) else { return (headers, Some("its headers are not UTF-8".to_owned())) };
+    let mut lines = text.lines().peekable();
+    let version = lines.next().unwrap_or_default();
+    let mut wrong = (!is_version(version)).then(|| format!("its headers begin with {:?}, not with NATS/1.0", told(version)));
+    let mut no_header = |line: &str| {
+        wrong.get_or_insert_with(|| format!("{:?} is no header: <name>: <value>, no control characters", told(line)));
+    };
+    let mut kept = 0;
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        let Some((name, value)) = line.split_once(':') else {
+            no_header(line);
+            continue;
+        };
+        // Blanks go in front of the first line of a value, and behind its last.
+        let mut value = value.trim_start().to_owned();
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more);
+        }
+        let value = value.trim_end();
+        kept += name.len() + value.len();
+        match (HeaderName::from_str(name), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) if kept <= KEPT => headers.append(name, value),
+            (Ok(_), Ok(_)) => {}
+            _ => no_header(&format!("{name}: {value}")),
         }
     }
     (headers, wrong)
 }
 
-/// The lines, each with those that continue it.
-fn whole<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut whole: Vec<String> = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        match whole.last_mut().filter(|_| line.starts_with(char::is_whitespace)) {
-            Some(begun) => begun.push_str(line),
-            None => whole.push(line.to_owned()),
-        }
+/// `NATS/1.0`, behind which a status may stand.
+fn is_version(line: &str) -> bool {
+    let Some(status) = line.strip_prefix("NATS/1.0").map(str::trim) else { return false };
+    let code = status.split_once(' ').map_or(status, |(code, _)| code.trim());
+    code.is_empty() || code.parse::<StatusCode>().is_ok()
+}
+
+/// What is wrong with a subject: the broker's interface shows bytes that are no UTF-8 as U+FFFD, and a message with headers is told
+/// apart at every kind of blank.
+fn wrong_subject(subject: &str, has_headers: bool) -> Option<String> {
+    if subject.contains('\u{fffd}') {
+        return Some("its subject is not UTF-8".to_owned());
     }
-    whole
+    (has_headers && subject.contains(char::is_whitespace)).then(|| format!("its subject {:?} holds a blank", told(subject)))
+}
+
+fn told(text: &str) -> String {
+    text.chars().take(TOLD).collect()
 }
 
 #[cfg(test)]
@@ -156,14 +177,54 @@ mod tests {
         let (headers, wrong) = read(block.as_bytes());
         let kept = ["a", "i", "c"].map(|name| headers.get(name).map(HeaderValue::as_str));
         assert_eq!((kept, headers.len()), ([Some("b"), Some("j k"), None], 2));
-        assert_eq!(wrong.unwrap(), r#""c: d\re" is not a header: <name>: <value>, without control characters"#);
-        for (block, rule) in [
-            (&b"NATS/1.0\r\na: \xff\r\n\r\n"[..], "its headers are not UTF-8"),
-            (b"NATS/1.0 503\r\n\r\n", r#"its headers begin with "NATS/1.0 503", not with NATS/1.0 alone"#),
-            (b"NATS/1.0\r\nno header\r\n\r\n", r#""no header" is not a header: <name>: <value>, without control characters"#),
+        assert_eq!(wrong.unwrap(), r#""c: d\re" is no header: <name>: <value>, no control characters"#);
+        let long = format!("NATS/1.0\r\na: {}\r\nb: c\r\n\r\n", "x".repeat(KEPT));
+        assert_eq!(read(long.as_bytes()), (HeaderMap::new(), None), "too long to be kept, but not wrong");
+    }
+
+    #[test]
+    fn what_the_library_reads_is_left_alone() {
+        for right in [
+            "NATS/1.0\r\n\r\n",
+            "NATS/1.0  \r\nce-id: \u{e9}:1\r\nce-id:\r\na:\tb \r\n\r\n",
+            "NATS/1.0 503\r\n\r\n",
+            "NATS/1.0 408 Request Timeout\n: no name\nlast: line ends in a return\r",
+            "NATS/1.0\r\na: b\r\n c\r\n\t\r\n\r\n",
         ] {
-            assert_eq!(read(block).1.as_deref(), Some(rule));
+            assert_eq!(read(right.as_bytes()).1, None, "{right:?}");
         }
-        assert_eq!(read(b"NATS/1.0\r\nce-id: \xc3\xa9:1\r\n\r\n").1, None);
+    }
+
+    #[test]
+    fn what_the_library_breaks_over_is_told() {
+        let none = |line: &str| format!("{line:?} is no header: <name>: <value>, no control characters");
+        let version = |line: &str| format!("its headers begin with {line:?}, not with NATS/1.0");
+        for (block, rule) in [
+            (&b"NATS/1.0\r\na: \xff\r\n\r\n"[..], "its headers are not UTF-8".to_owned()),
+            (b"", version("")),
+            (b"NATS/1.0 no status\r\n\r\n", version("NATS/1.0 no status")),
+            (b"NATS/1.0\r\nno header\r\n\r\n", none("no header")),
+            (b"NATS/1.0\r\na\r\n b: c\r\n\r\n", none("a")),
+            (b"NATS/1.0\r\na:\r\n\rb\r\n\r\n", none("a: \rb")),
+            (b"NATS/1.0\r\na: b\r\n\r\n c\r\n\r\n", none(" c")),
+        ] {
+            assert_eq!(read(block).1, Some(rule));
+        }
+    }
+
+    #[test]
+    fn a_subject_may_break_it_too() {
+        assert_eq!(wrong_subject("ci.a\u{fffd}", false).unwrap(), "its subject is not UTF-8");
+        assert_eq!(wrong_subject("ci.a\u{a0}b", true).unwrap(), "its subject \"ci.a\\u{a0}b\" holds a blank");
+        assert_eq!((wrong_subject("ci.a\u{a0}b", false), wrong_subject("ci.\u{e9}", true)), (None, None));
+    }
+
+    #[test]
+    fn it_is_looked_at_both_ends_and_nowhere_twice() {
+        let ranges = |first, last| Search::between(first, last).0.into_iter().collect::<Vec<_>>();
+        assert_eq!(ranges(8, 7), []);
+        assert_eq!(ranges(7, 7), [(7, 7)]);
+        assert_eq!(ranges(1, FAR + 5), [(1, FAR), (FAR + 1, FAR + 5)]);
+        assert_eq!(ranges(1, 9 * FAR), [(1, FAR), (8 * FAR + 1, 9 * FAR)]);
     }
 }

@@ -16,7 +16,7 @@ use async_nats::{
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout};
 
-use crate::{Bus, ConsumeError, Durable, asked::Asked, place::Place};
+use crate::{Bus, ConsumeError, Durable, asked::Asked, malformed::Search, place::Place};
 
 /// How much longer than the broker keeps a request something of it may be on its way.
 const LATE: Duration = Duration::from_secs(2);
@@ -35,6 +35,8 @@ pub(crate) struct Pull {
     /// How many connections there were when it was opened. A broker that was killed has forgotten what the one before asked for,
     /// and another has not.
     connects: u64,
+    /// What is still to be looked at before it begins anew.
+    search: Option<Search>,
 }
 
 /// What came of waiting for a message.
@@ -53,10 +55,12 @@ impl Pull {
         let statistics = bus.client.statistics();
         let connects = statistics.connects.load(Ordering::Relaxed);
         let consumer = bus.consumer(durable).await?;
-        bus.bury_malformed(durable, consumer.cached_info()).await?;
+        if durable.is_others() {
+            bus.bury_malformed(durable, &mut Search::of(consumer.cached_info())).await;
+        }
         let (inbox, arriving) = subscribe(&bus.client).await.map_err(|error| ConsumeError::of(durable, error))?;
         let (bus, durable) = (bus.clone(), durable.clone());
-        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), bus, durable, statistics, connects })
+        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), bus, durable, statistics, connects, search: None })
     }
 
     /// How many messages may still come.
@@ -101,11 +105,25 @@ impl Pull {
     /// Begins anew on the connection that there is now. Whatever was asked for before ends with the inbox that it was for.
     async fn renew(&mut self) -> Result<(), String> {
         let connects = self.statistics.connects.load(Ordering::Relaxed);
-        let consumer = self.bus.consumer(&self.durable).await.map_err(|error| error.to_string())?;
-        self.bus.bury_malformed(&self.durable, consumer.cached_info()).await.map_err(|error| error.to_string())?;
+        if self.durable.is_others() {
+            self.look_for_malformed().await?;
+        }
         (self.inbox, self.arriving) = subscribe(&self.bus.client).await.map_err(|error| error.to_string())?;
         self.connects = connects;
         self.asked.none();
+        Ok(())
+    }
+
+    /// Waiting for a message ends many times a second, so what was looked at stays looked at.
+    async fn look_for_malformed(&mut self) -> Result<(), String> {
+        if self.search.is_none() {
+            let consumer = self.bus.consumer(&self.durable).await.map_err(|error| error.to_string())?;
+            self.search = Some(Search::of(consumer.cached_info()));
+        }
+        if let Some(search) = &mut self.search {
+            self.bus.bury_malformed(&self.durable, search).await;
+        }
+        self.search = None;
         Ok(())
     }
 

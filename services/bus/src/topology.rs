@@ -103,6 +103,11 @@ impl Durable {
         Self { stream: "CI", name: "router".into() }
     }
 
+    /// Whether others than we publish what it reads.
+    pub(crate) fn is_others(&self) -> bool {
+        self.stream == "CI"
+    }
+
     /// The builds that want another attempt.
     #[must_use]
     pub fn requeued() -> Self {

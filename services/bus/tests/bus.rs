@@ -711,15 +711,15 @@ async fn what_models_see_is_read_in_order_from_any_place_and_what_cannot_be_read
     assert_eq!((letters.len(), letters[0].letter.reason.as_str()), (1, "no reason"));
 }
 
-/// Publishes what no client library writes, as the user `loadtest`: payload `{}` behind these headers.
-async fn publish_raw(stack: &Stack, blocks: &[&[u8]]) {
+/// Publishes what no client library writes, as the user `loadtest`: on a subject below `ci.default`, payload `{}` behind these headers.
+async fn publish_raw(stack: &Stack, messages: &[(&[u8], &[u8])]) {
     let (address, user) = (stack.nats().url(), stack.nats().credentials("loadtest").unwrap());
     let mut socket = BufReader::new(TcpStream::connect(address.trim_start_matches("nats://")).await.unwrap());
     let connect = json!({"user": "loadtest", "pass": user.password, "headers": true, "verbose": false});
     let mut text = format!("CONNECT {connect}\r\n").into_bytes();
-    for block in blocks {
-        let size = block.len();
-        text.extend([format!("HPUB ci.default.odd {size} {}\r\n", size + 2).as_bytes(), block, b"{}\r\n"].concat());
+    for (subject, block) in messages {
+        let sizes = format!(" {} {}\r\n", block.len(), block.len() + 2);
+        text.extend([b"HPUB ci.default.", *subject, sizes.as_bytes(), block, b"{}\r\n"].concat());
     }
     socket.write_all(&[&text, &b"PING\r\n"[..]].concat()).await.unwrap();
     let mut lines = socket.lines();
@@ -727,15 +727,16 @@ async fn publish_raw(stack: &Stack, blocks: &[&[u8]]) {
 }
 
 #[tokio::test]
-async fn headers_that_cannot_be_read_go_to_dead_and_stop_nobody() {
+async fn what_no_client_can_read_goes_to_dead_and_stops_nobody() {
     let (stack, bus) = broker().await;
     publish_raw(
         &stack,
         &[
-            b"NATS/1.0\r\na: b\r\nc: d\re\r\n\r\n",
-            b"NATS/1.0\r\nf g: h\r\n\r\n",
-            b"NATS/1.0\r\ni: \xff\r\n\r\n",
-            b"NATS/1.0 503\r\n\r\n",
+            (b"odd", b"NATS/1.0\r\na: b\r\nc: d\re\r\n\r\n"),
+            (b"odd", b"NATS/1.0\r\nf g: h\r\n\r\n"),
+            (b"odd", b"NATS/1.0\r\ni: \xff\r\n\r\n"),
+            (b"\xff", b"NATS/1.0\r\n\r\n"),
+            (b"odd", b"NATS/1.0 503\n\n"),
         ],
     )
     .await;
@@ -758,28 +759,47 @@ async fn headers_that_cannot_be_read_go_to_dead_and_stop_nobody() {
     };
     timeout(2 * PATIENCE, all).await.expect("the event behind them is handled");
     assert_eq!(handled.load(Ordering::SeqCst), 1);
-    let dead = timeout(PATIENCE, async {
-        loop {
-            let dead = bus.dead_letters().await.unwrap();
-            if dead.len() == 4 {
-                return dead;
-            }
-        }
-    });
-    let dead = dead.await.expect("all are kept");
+    all_is_answered(&bus).await;
+    let dead = bus.dead_letters().await.unwrap();
     let mut reasons: Vec<_> = dead.iter().map(|kept| (kept.letter.sequence, kept.letter.reason.as_str())).collect();
     reasons.sort_unstable();
-    let [(_, first), (_, second), (_, third), (_, fourth)] = reasons[..] else { panic!("{reasons:?}") };
-    assert!(
-        first.starts_with(r#""c: d\re" is not a header"#) && second.starts_with(r#""f g: h" is not a header"#),
-        "{reasons:?}"
-    );
-    assert!(third == "its headers are not UTF-8" && fourth.starts_with("neither a CloudEvent nor a CDEvent"), "{reasons:?}");
+    let rules = [
+        r#""c: d\re" is no header"#,
+        r#""f g: h" is no header"#,
+        "its headers are not UTF-8",
+        "its subject is not UTF-8",
+        "neither a CloudEvent nor a CDEvent",
+    ];
+    assert_eq!(reasons.len(), rules.len(), "{reasons:?}");
+    assert!(std::iter::zip(&reasons, rules).all(|((_, reason), rule)| reason.starts_with(rule)), "{reasons:?}");
     let first = dead.iter().find(|kept| kept.letter.sequence == 1).unwrap();
     assert_eq!(first.letter.headers.get("a").map(HeaderValue::as_str), Some("b"), "what could be read is kept");
     assert_eq!(bus.dead_letter(first.sequence).await.unwrap().letter.payload, "{}");
-    let consumer: PullConsumer = bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
-    assert_eq!((consumer.cached_info().num_pending, consumer.cached_info().num_ack_pending), (0, 0));
     let ci = bus.jetstream().get_stream("CI").await.unwrap();
-    assert_eq!(ci.cached_info().state.messages, 2, "nobody else is handed those three");
+    assert_eq!(ci.cached_info().state.messages, 2, "nobody else is handed those four");
+}
+
+#[tokio::test]
+async fn a_client_that_only_loses_its_connection_reads_on() {
+    let (stack, bus) = broker().await;
+    publish_raw(&stack, &[(b"odd", b"NATS/1.0\r\nf g: h\r\n\r\n")]).await;
+    bus.publish(event("7")).await.unwrap();
+    read(&bus, 1, |_| Ok(())).await;
+    all_is_answered(&bus).await;
+    let dead = bus.dead_letters().await.unwrap();
+    assert_eq!(dead.iter().map(|kept| kept.letter.sequence).collect::<Vec<_>>(), [1]);
+}
+
+/// The requests have been delivered, and each was answered in one way or the other.
+async fn all_is_answered(bus: &Bus) {
+    let mut consumer: PullConsumer = bus.jetstream().get_consumer_from_stream("router", "CI").await.unwrap();
+    let answered = async {
+        loop {
+            let info = consumer.info().await.unwrap();
+            if info.num_pending + info.num_ack_pending as u64 == 0 {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, answered).await.expect("all is answered");
 }
