@@ -5,11 +5,15 @@
 //! And then the message is delivered again. So before a consumer is asked on a new connection, what was delivered and not answered
 //! is looked at in the form in which headers are bytes, and what cannot be read goes to DEAD and off its stream.
 
-use std::{collections::VecDeque, str::FromStr as _};
+use std::str::FromStr as _;
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    jetstream::{AckKind, consumer::Info, response::Response},
+    jetstream::{
+        AckKind, ErrorCode,
+        consumer::{Config, Info},
+        response::Response,
+    },
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -18,19 +22,15 @@ use tracing::warn;
 
 use crate::{Bus, DeadLetter, Durable};
 
-/// So many messages are looked at from the first unanswered one on, which the message in question keeps from being answered, and so
-/// many up to the last that was delivered.
-const FAR: u64 = 2000;
+/// So many messages are looked at behind the last that is answered with all before it, and as many up to the last that was delivered;
+/// together no fewer than may be unanswered (`max_ack_pending`).
+const FAR: u64 = 4096;
 
 /// How much of a line is told.
 const TOLD: usize = 200;
 
 /// How many bytes of headers are kept: the broker takes 64 KiB of them, and a dead letter has some of its own.
 const KEPT: usize = 8 << 10;
-
-/// The sequences at which it is still to be looked, each range from its first on.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Search(VecDeque<(u64, u64)>);
 
 #[derive(Deserialize)]
 struct Found {
@@ -48,43 +48,42 @@ struct Stored {
     data: String,
 }
 
-impl Search {
-    pub(crate) fn of(consumer: &Info) -> Self {
-        let (floor, last) = (consumer.ack_floor.stream_sequence, consumer.delivered.stream_sequence);
-        if consumer.num_ack_pending == 0 { Self::default() } else { Self::between(floor + 1, last) }
-    }
-
-    fn between(first: u64, last: u64) -> Self {
-        let near = last.min(first.saturating_add(FAR - 1));
-        let rest = (near + 1).max(last.saturating_sub(FAR - 1));
-        Self([(first, near), (rest, last)].into_iter().filter(|(from, to)| from <= to).collect())
-    }
-}
-
 impl Bus {
-    /// Puts what nobody can read among the dead letters. This may be dropped at any moment: `search` says what is left to be done.
-    pub(crate) async fn bury_malformed(&self, durable: &Durable, search: &mut Search) {
-        while let Some((from, to)) = search.0.front_mut() {
-            match self.stored_from(durable, *from).await {
-                Ok(Some(stored)) if stored.seq <= *to => {
-                    let next = stored.seq + 1;
-                    if let Err(error) = self.bury_if_malformed(durable, stored).await {
-                        warn!(durable = durable.name, sequence = next - 1, %error, "cannot be read, and cannot be buried yet");
-                    }
-                    *from = next;
-                }
-                Ok(_) => drop(search.0.pop_front()),
-                Err(error) => {
-                    warn!(durable = durable.name, %error, "whether there are messages that nobody can read is not known");
-                    search.0.clear();
-                }
+    /// Puts what a consumer has delivered and nobody can read among the dead letters. Where that fails it is said, and reading goes on.
+    pub(crate) async fn bury_malformed(&self, durable: &Durable, consumer: &Info) {
+        if consumer.num_ack_pending == 0 {
+            return;
+        }
+        let (floor, last) = (consumer.ack_floor.stream_sequence, consumer.delivered.stream_sequence);
+        for filter in filters(&consumer.config) {
+            let looked = async {
+                let next = self.look(durable, filter, (floor + 1, last)).await?;
+                self.look(durable, filter, (next.max(last.saturating_sub(FAR - 1)), last)).await
+            };
+            if let Err(error) = looked.await {
+                warn!(durable = durable.name, %error, "whether there are messages that nobody can read is not known");
+                return;
             }
         }
     }
 
+    /// Looks at `FAR` messages at most, and says where the next would be.
+    async fn look(&self, durable: &Durable, filter: &str, (mut from, to): (u64, u64)) -> Result<u64, String> {
+        for _ in 0..FAR {
+            let Some(stored) = self.stored_from(durable, filter, from).await?.filter(|stored| stored.seq <= to) else {
+                return Ok(to + 1);
+            };
+            from = stored.seq + 1;
+            if let Err(error) = self.bury_if_malformed(durable, stored).await {
+                warn!(durable = durable.name, sequence = from - 1, %error, "nobody can read it, and it cannot be buried yet");
+            }
+        }
+        Ok(from)
+    }
+
     /// The first message from there on, if there is any.
-    async fn stored_from(&self, durable: &Durable, sequence: u64) -> Result<Option<Stored>, String> {
-        match self.ask("STREAM.MSG.GET", durable, json!({"seq": sequence, "next_by_subj": ">"})).await? {
+    async fn stored_from(&self, durable: &Durable, filter: &str, sequence: u64) -> Result<Option<Stored>, String> {
+        match self.ask("STREAM.MSG.GET", durable, json!({"seq": sequence, "next_by_subj": filter})).await? {
             Response::Ok(Found { message }) => Ok(Some(message)),
             Response::Err { error } if error.code() == 404 => Ok(None),
             Response::Err { error } => Err(error.to_string()),
@@ -108,7 +107,18 @@ impl Bus {
         let place = format!("$JS.ACK.{}.{}.1.{sequence}.1.0.0", durable.stream, durable.name);
         self.tell(place.into(), AckKind::Term).await;
         // That nobody else is handed it. Another consumer's reader may have done so before.
-        self.ask::<Value>("STREAM.MSG.DELETE", durable, json!({"seq": sequence, "no_erase": true})).await.map(drop)
+        match self.ask::<Value>("STREAM.MSG.DELETE", durable, json!({"seq": sequence, "no_erase": true})).await? {
+            Response::Err { error } if error.error_code() != ErrorCode::SEQUENCE_NOT_FOUND => Err(error.to_string()),
+            Response::Ok(_) | Response::Err { .. } => Ok(()),
+        }
+    }
+}
+
+fn filters(consumer: &Config) -> Vec<&str> {
+    match (consumer.filter_subject.as_str(), &consumer.filter_subjects[..]) {
+        ("", []) => vec![">"],
+        ("", several) => several.iter().map(String::as_str).collect(),
+        (one, _) => vec![one],
     }
 }
 
@@ -137,7 +147,7 @@ fn read(block: &[u8]) -> (HeaderMap, Option<String>) {
             value.push_str(more);
         }
         let value = value.trim_end();
-        kept += name.len() + value.len();
+        kept += name.len() + ": ".len() + value.len() + "\r\n".len();
         match (HeaderName::from_str(name), HeaderValue::from_str(value)) {
             (Ok(name), Ok(value)) if kept <= KEPT => headers.append(name, value),
             (Ok(_), Ok(_)) => {}
@@ -217,14 +227,5 @@ mod tests {
         assert_eq!(wrong_subject("ci.a\u{fffd}", false).unwrap(), "its subject is not UTF-8");
         assert_eq!(wrong_subject("ci.a\u{a0}b", true).unwrap(), "its subject \"ci.a\\u{a0}b\" holds a blank");
         assert_eq!((wrong_subject("ci.a\u{a0}b", false), wrong_subject("ci.\u{e9}", true)), (None, None));
-    }
-
-    #[test]
-    fn it_is_looked_at_both_ends_and_nowhere_twice() {
-        let ranges = |first, last| Search::between(first, last).0.into_iter().collect::<Vec<_>>();
-        assert_eq!(ranges(8, 7), []);
-        assert_eq!(ranges(7, 7), [(7, 7)]);
-        assert_eq!(ranges(1, FAR + 5), [(1, FAR), (FAR + 1, FAR + 5)]);
-        assert_eq!(ranges(1, 9 * FAR), [(1, FAR), (8 * FAR + 1, 9 * FAR)]);
     }
 }

@@ -14,9 +14,12 @@ use async_nats::{
     jetstream::consumer::{PullConsumer, pull::BatchConfig},
 };
 use futures::{FutureExt as _, StreamExt as _};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
-use crate::{Bus, ConsumeError, Durable, asked::Asked, malformed::Search, place::Place};
+use crate::{Bus, ConsumeError, Durable, asked::Asked, place::Place};
 
 /// How much longer than the broker keeps a request something of it may be on its way.
 const LATE: Duration = Duration::from_secs(2);
@@ -35,8 +38,8 @@ pub(crate) struct Pull {
     /// How many connections there were when it was opened. A broker that was killed has forgotten what the one before asked for,
     /// and another has not.
     connects: u64,
-    /// What is still to be looked at before it begins anew.
-    search: Option<Search>,
+    /// What is done before it begins anew. A task, because waiting for a message is given up many times a second.
+    looking: Option<JoinHandle<()>>,
 }
 
 /// What came of waiting for a message.
@@ -56,11 +59,11 @@ impl Pull {
         let connects = statistics.connects.load(Ordering::Relaxed);
         let consumer = bus.consumer(durable).await?;
         if durable.is_others() {
-            bus.bury_malformed(durable, &mut Search::of(consumer.cached_info())).await;
+            bus.bury_malformed(durable, consumer.cached_info()).await;
         }
         let (inbox, arriving) = subscribe(&bus.client).await.map_err(|error| ConsumeError::of(durable, error))?;
         let (bus, durable) = (bus.clone(), durable.clone());
-        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), bus, durable, statistics, connects, search: None })
+        Ok(Self { consumer, inbox, arriving, kept, asked: Asked::default(), bus, durable, statistics, connects, looking: None })
     }
 
     /// How many messages may still come.
@@ -85,9 +88,10 @@ impl Pull {
             return arrived;
         }
         if self.is_left_behind() {
-            return match self.renew().await {
-                Ok(()) => Arrived::Word,
-                Err(error) => Arrived::Ended(error),
+            return match timeout(within, self.renew()).await {
+                Ok(Ok(())) => Arrived::Word,
+                Ok(Err(error)) => Arrived::Ended(error),
+                Err(_) => Arrived::Nothing,
             };
         }
         self.asked.expire(Instant::now());
@@ -106,7 +110,7 @@ impl Pull {
     async fn renew(&mut self) -> Result<(), String> {
         let connects = self.statistics.connects.load(Ordering::Relaxed);
         if self.durable.is_others() {
-            self.look_for_malformed().await?;
+            self.look_for_malformed().await;
         }
         (self.inbox, self.arriving) = subscribe(&self.bus.client).await.map_err(|error| error.to_string())?;
         self.connects = connects;
@@ -114,17 +118,18 @@ impl Pull {
         Ok(())
     }
 
-    /// Waiting for a message ends many times a second, so what was looked at stays looked at.
-    async fn look_for_malformed(&mut self) -> Result<(), String> {
-        if self.search.is_none() {
-            let consumer = self.bus.consumer(&self.durable).await.map_err(|error| error.to_string())?;
-            self.search = Some(Search::of(consumer.cached_info()));
-        }
-        if let Some(search) = &mut self.search {
-            self.bus.bury_malformed(&self.durable, search).await;
-        }
-        self.search = None;
-        Ok(())
+    async fn look_for_malformed(&mut self) {
+        let (bus, durable) = (&self.bus, &self.durable);
+        let looking = self.looking.get_or_insert_with(|| {
+            let (bus, durable) = (bus.clone(), durable.clone());
+            tokio::spawn(async move {
+                if let Ok(consumer) = bus.consumer(&durable).await {
+                    bus.bury_malformed(&durable, consumer.cached_info()).await;
+                }
+            })
+        });
+        let _ = looking.await;
+        self.looking = None;
     }
 
     /// What has arrived already, if anything has.

@@ -782,12 +782,23 @@ async fn what_no_client_can_read_goes_to_dead_and_stops_nobody() {
 #[tokio::test]
 async fn a_client_that_only_loses_its_connection_reads_on() {
     let (stack, bus) = broker().await;
-    publish_raw(&stack, &[(b"odd", b"NATS/1.0\r\nf g: h\r\n\r\n")]).await;
+    let poison: (&[u8], &[u8]) = (b"odd", b"NATS/1.0\r\nf g: h\r\n\r\n");
+    publish_raw(&stack, &[poison]).await;
     bus.publish(event("7")).await.unwrap();
     read(&bus, 1, |_| Ok(())).await;
+    publish_raw(&stack, &[poison]).await;
+    bus.publish(event("8")).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    let requests = Durable::requests();
+    let answering = bus.answer(&requests, Window::default(), async { drop(stopped.await) }, |received, _| {
+        drop(stop.lock().unwrap().take_if(|_| received.event.id == "8"));
+        Ok::<_, Failed>(None)
+    });
+    timeout(PATIENCE, answering).await.expect("the one behind it is answered").unwrap();
     all_is_answered(&bus).await;
     let dead = bus.dead_letters().await.unwrap();
-    assert_eq!(dead.iter().map(|kept| kept.letter.sequence).collect::<Vec<_>>(), [1]);
+    assert_eq!(dead.iter().map(|kept| kept.letter.sequence).collect::<Vec<_>>(), [1, 3]);
 }
 
 /// The requests have been delivered, and each was answered in one way or the other.
