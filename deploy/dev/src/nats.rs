@@ -20,6 +20,10 @@ use crate::{StartError, port, secret};
 
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// How much all streams may hold, in bytes. Each reserves what it may become, 15 GiB together: more than 75 % of what many a disk has
+/// free, which is what a server allows if it is not told otherwise. Here they hold little.
+const ROOM: u64 = 64 << 30;
+
 /// What the server is to know.
 #[derive(Clone, Debug)]
 pub struct NatsOptions {
@@ -186,7 +190,7 @@ async fn start(tools: &Tools, folder: &Path, places: &[Place], n: usize, users: 
         "server_name": format!("switchyard-dev-{n}"),
         "listen": format!("127.0.0.1:{client}"),
         "http": format!("127.0.0.1:{monitor}"),
-        "jetstream": { "store_dir": folder.join(if n == 0 { "store".to_owned() } else { format!("store-{n}") }) },
+        "jetstream": { "store_dir": folder.join(if n == 0 { "store".to_owned() } else { format!("store-{n}") }), "max_file_store": ROOM },
         "authorization": { "users": users },
     });
     if places.len() > 1 {

@@ -39,6 +39,22 @@ pub struct ProvisionError {
 /// # Errors
 /// When the broker refuses, naming what.
 pub async fn provision(bus: &Bus, executors: &[&str], sizes: &Sizes, replicas: usize) -> Result<Vec<Change>, ProvisionError> {
+    make(bus, executors, sizes, replicas).await.map_err(ProvisionError::with_remedy)
+}
+
+impl ProvisionError {
+    fn with_remedy(mut self) -> Self {
+        if self.error.contains(&format!("error code {NO_ROOM}")) {
+            self.error += "; streams reserve what they may become, 15 GiB in all: let them become less (--ci-mib, --yard-mib, --logs-mib), or nats-server take more (max_file_store; 75 % of what the disk has free unless it says otherwise)";
+        }
+        self
+    }
+}
+
+/// What the broker says where streams may not become so large together.
+const NO_ROOM: u32 = 10047;
+
+async fn make(bus: &Bus, executors: &[&str], sizes: &Sizes, replicas: usize) -> Result<Vec<Change>, ProvisionError> {
     let mut changes = Vec::new();
     for wanted in streams(sizes, replicas) {
         changes.extend(stream(bus, wanted).await?);
@@ -190,5 +206,18 @@ fn bucket_as_it_should_be(bucket: &str, sizes: &Sizes, now: &Config) -> Config {
         // It must neither fill the disk that the ledger is on, nor refuse what was said last.
         "logs" => Config { max_bytes: sizes.logs, discard: DiscardPolicy::Old, ..config },
         _ => config,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_against_too_small_a_disk_is_said() {
+        let failed = |error: &str| ProvisionError { what: "bucket logs".into(), error: error.into() }.with_remedy().to_string();
+        let no_room = failed("jetstream error: insufficient storage resources available (code 500, error code 10047)");
+        assert!(no_room.starts_with("bucket logs: jetstream error: insufficient") && no_room.contains("--logs-mib"), "{no_room}");
+        assert_eq!(failed("timed out"), "bucket logs: timed out");
     }
 }
