@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::PullConsumer;
 use jiff::Timestamp;
 
-use crate::{Bus, Durable, StoredError};
+use crate::{Bus, Durable, StoredError, topology::reads};
 
 /// What a consumer has before it and behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +33,9 @@ impl Bus {
         let consumer = consumer.map_err(|error| failed(error.to_string()))?;
         let info = consumer.cached_info();
         let unacknowledged = info.num_ack_pending as u64;
-        let (after, filters) = (info.ack_floor.stream_sequence + 1, &info.config.filter_subjects);
-        let filters = if filters.is_empty() { std::slice::from_ref(&info.config.filter_subject) } else { filters };
+        let after = info.ack_floor.stream_sequence + 1;
         let behind = info.num_pending + unacknowledged > 0;
-        let oldest = if behind { self.oldest(durable.stream, after, filters).await? } else { None };
+        let oldest = if behind { self.oldest(durable.stream, after, &reads(&info.config)).await? } else { None };
         Ok(Lag {
             pending: info.num_pending,
             unacknowledged,
@@ -47,13 +46,13 @@ impl Bus {
     }
 
     /// The age of the first message from that place on that fits a filter.
-    async fn oldest(&self, stream: &str, after: u64, filters: &[String]) -> Result<Option<Duration>, StoredError> {
+    async fn oldest(&self, stream: &str, after: u64, filters: &[&str]) -> Result<Option<Duration>, StoredError> {
         let failed = |error: String| StoredError::of(format!("stream {stream}"), error);
         let stream = self.js.get_stream_no_info(stream).await.map_err(|error| failed(error.to_string()))?;
         let mut oldest = None;
         for filter in filters {
             // None is left of this kind, or it has just been handled.
-            let Ok(message) = stream.get_first_raw_message_by_subject(filter, after).await else { continue };
+            let Ok(message) = stream.get_first_raw_message_by_subject(*filter, after).await else { continue };
             let stored = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
             let age = Duration::try_from(Timestamp::now().duration_since(stored)).unwrap_or_default();
             oldest = oldest.max(Some(age));

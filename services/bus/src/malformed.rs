@@ -9,18 +9,14 @@ use std::str::FromStr as _;
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    jetstream::{
-        AckKind, ErrorCode,
-        consumer::{Config, Info},
-        response::Response,
-    },
+    jetstream::{AckKind, ErrorCode, consumer::Info, response::Response},
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::{Bus, DeadLetter, Durable};
+use crate::{Bus, DeadLetter, Durable, topology::reads};
 
 /// So many messages are looked at behind the last that is answered with all before it, and as many up to the last that was delivered;
 /// together no fewer than may be unanswered (`max_ack_pending`).
@@ -55,7 +51,8 @@ impl Bus {
             return;
         }
         let (floor, last) = (consumer.ack_floor.stream_sequence, consumer.delivered.stream_sequence);
-        for filter in filters(&consumer.config) {
+        for filter in reads(&consumer.config) {
+            let filter = if filter.is_empty() { ">" } else { filter };
             let looked = async {
                 let next = self.look(durable, filter, (floor + 1, last)).await?;
                 self.look(durable, filter, (next.max(last.saturating_sub(FAR - 1)), last)).await
@@ -111,14 +108,6 @@ impl Bus {
             Response::Err { error } if error.error_code() != ErrorCode::SEQUENCE_NOT_FOUND => Err(error.to_string()),
             Response::Ok(_) | Response::Err { .. } => Ok(()),
         }
-    }
-}
-
-fn filters(consumer: &Config) -> Vec<&str> {
-    match (consumer.filter_subject.as_str(), &consumer.filter_subjects[..]) {
-        ("", []) => vec![">"],
-        ("", several) => several.iter().map(String::as_str).collect(),
-        (one, _) => vec![one],
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     Bus, Durable, Sizes, consumers,
     states::STATES,
     streams,
-    topology::{BUCKETS, LOGS_KEPT},
+    topology::{BUCKETS, LOGS_KEPT, reads},
 };
 
 /// Something that had to be made or changed.
@@ -77,10 +77,8 @@ async fn consumer(bus: &Bus, durable: &Durable, wanted: pull::Config) -> Result<
         Err(_) => "created".to_owned(),
         Ok(consumer) => {
             let now = &consumer.cached_info().config;
-            let reads =
-                if now.filter_subjects.is_empty() { vec![now.filter_subject.clone()] } else { now.filter_subjects.clone() };
             let mut differences = Differences::default();
-            differences.compare("reads", &reads.join(", "), &wanted.filter_subjects.join(", "));
+            differences.compare("reads", &reads(now).join(", "), &wanted.filter_subjects.join(", "));
             differences.compare("ack_wait", &format!("{:?}", now.ack_wait), &format!("{:?}", wanted.ack_wait));
             differences.compare("max_deliver", &now.max_deliver.to_string(), &wanted.max_deliver.to_string());
             differences.compare("max_ack_pending", &now.max_ack_pending.to_string(), &wanted.max_ack_pending.to_string());

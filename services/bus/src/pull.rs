@@ -18,6 +18,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
+use tracing::warn;
 
 use crate::{Bus, ConsumeError, Durable, asked::Asked, place::Place};
 
@@ -123,8 +124,9 @@ impl Pull {
         let looking = self.looking.get_or_insert_with(|| {
             let (bus, durable) = (bus.clone(), durable.clone());
             tokio::spawn(async move {
-                if let Ok(consumer) = bus.consumer(&durable).await {
-                    bus.bury_malformed(&durable, consumer.cached_info()).await;
+                match bus.consumer(&durable).await {
+                    Ok(consumer) => bus.bury_malformed(&durable, consumer.cached_info()).await,
+                    Err(error) => warn!(%error, "whether there are messages that nobody can read is not known"),
                 }
             })
         });

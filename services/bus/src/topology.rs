@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{
-    consumer::{AckPolicy, pull},
+    consumer::{self, AckPolicy, pull},
     stream::{Config, DiscardPolicy, StorageType},
 };
 
@@ -193,6 +193,12 @@ pub fn consumers(executors: &[&str]) -> Vec<(Durable, pull::Config)> {
         all.push(consumer(Durable::clocks(executor), vec![format!("fire.{token}.>")]));
     }
     all
+}
+
+/// The subjects that a consumer reads; one that is empty stands for all.
+pub(crate) fn reads(consumer: &consumer::Config) -> Vec<&str> {
+    let (one, several) = (&consumer.filter_subject, &consumer.filter_subjects);
+    if several.is_empty() { vec![one] } else { several.iter().map(String::as_str).collect() }
 }
 
 fn consumer(durable: Durable, filters: Vec<String>) -> (Durable, pull::Config) {

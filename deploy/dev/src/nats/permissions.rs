@@ -31,57 +31,9 @@ pub(crate) fn table(executors: &[String], tenants: &[String]) -> Vec<Permissions
     let mut table = vec![
         full("provision"),
         full("loadtest"),
-        User::new("router")
-            .consumes("CI", ["router"])
-            .removes("CI")
-            .consumes("YARD", ["router-requeued", "router-trainings"])
-            .measures("CI", each("cancel", executors))
-            .measures("CI", ["trainer"])
-            .measures("YARD", each("launcher", executors))
-            .measures("YARD", each("reaper", executors))
-            .measures("YARD", ["reaper", "trainer"])
-            .measures("TIMERS", each("clocks", executors))
-            .gets("CI")
-            .gets("YARD")
-            .gets("TIMERS")
-            .lists("config")
-            .reads("config")
-            .lists("executors")
-            .reads("executors")
-            .publishes(["yard.>", "dead.>"])
-            .done(),
-        User::new("launcher")
-            .consumes("YARD", each("launcher", executors))
-            .gets("YARD")
-            .reads("config")
-            .lists("config")
-            .writes("builds")
-            .writes("executors")
-            .publishes(["yard.>", "dead.>"])
-            .done(),
-        User::new("reaper")
-            .consumes("CI", each("cancel", executors))
-            .removes("CI")
-            .consumes("YARD", each("reaper", executors))
-            .consumes("YARD", ["reaper"])
-            .consumes("TIMERS", each("clocks", executors))
-            .measures("CI", ["router", "trainer"])
-            .measures("YARD", each("launcher", executors))
-            .measures("YARD", ["router-requeued", "router-trainings", "trainer"])
-            .gets("TIMERS")
-            .gets("YARD")
-            .gets("CI")
-            .reads("config")
-            .lists("config")
-            .writes("logs")
-            .sees("DEAD")
-            .publishes(["$JS.API.STREAM.PURGE.TIMERS"])
-            .writes("builds")
-            .lists("builds")
-            .reads("executors")
-            .lists("executors")
-            .publishes(["yard.>", "timer.>", "dead.>"])
-            .done(),
+        router(executors),
+        launcher(executors),
+        reaper(executors),
         trainer(),
         operator(),
         model_servers(),
@@ -98,6 +50,69 @@ pub(crate) fn publisher_of(tenant: &str) -> String {
 /// Everything: streams and consumers are made by `provision`, and `loadtest` measures with streams of its own.
 fn full(user: &str) -> Permissions {
     Permissions { user: user.to_owned(), publish: vec![">".to_owned()], subscribe: vec![">".to_owned()] }
+}
+
+/// It reads what is asked for, follows fleet and health, and tells how far behind everybody is.
+fn router(executors: &[String]) -> Permissions {
+    User::new("router")
+        .consumes("CI", ["router"])
+        .removes("CI")
+        .consumes("YARD", ["router-requeued", "router-trainings"])
+        .measures("CI", each("cancel", executors))
+        .measures("CI", ["trainer"])
+        .measures("YARD", each("launcher", executors))
+        .measures("YARD", each("reaper", executors))
+        .measures("YARD", ["reaper", "trainer"])
+        .measures("TIMERS", each("clocks", executors))
+        .gets("CI")
+        .gets("YARD")
+        .gets("TIMERS")
+        .lists("config")
+        .reads("config")
+        .lists("executors")
+        .reads("executors")
+        .publishes(["yard.>", "dead.>"])
+        .done()
+}
+
+/// It reads what is routed, and writes ledger and heartbeats.
+fn launcher(executors: &[String]) -> Permissions {
+    User::new("launcher")
+        .consumes("YARD", each("launcher", executors))
+        .gets("YARD")
+        .reads("config")
+        .lists("config")
+        .writes("builds")
+        .writes("executors")
+        .publishes(["yard.>", "dead.>"])
+        .done()
+}
+
+/// It reads what is to end, decides in the ledger, and keeps clocks and logs.
+fn reaper(executors: &[String]) -> Permissions {
+    User::new("reaper")
+        .consumes("CI", each("cancel", executors))
+        .removes("CI")
+        .consumes("YARD", each("reaper", executors))
+        .consumes("YARD", ["reaper"])
+        .consumes("TIMERS", each("clocks", executors))
+        .measures("CI", ["router", "trainer"])
+        .measures("YARD", each("launcher", executors))
+        .measures("YARD", ["router-requeued", "router-trainings", "trainer"])
+        .gets("TIMERS")
+        .gets("YARD")
+        .gets("CI")
+        .reads("config")
+        .lists("config")
+        .writes("logs")
+        .sees("DEAD")
+        .publishes(["$JS.API.STREAM.PURGE.TIMERS"])
+        .writes("builds")
+        .lists("builds")
+        .reads("executors")
+        .lists("executors")
+        .publishes(["yard.>", "timer.>", "dead.>"])
+        .done()
 }
 
 /// It reads what models see and what people ask, keeps its own buckets, asks for trainings and has its own ones stopped.
